@@ -1,0 +1,1 @@
+"""Many movies: finding, isolation of failures, resume, shards, workers."""

@@ -1,0 +1,1 @@
+"""Cells: segmenters, tracking, outlines with signed distance, features."""

@@ -1,0 +1,27 @@
+"""The exceptions that exovision raises on purpose, each with the exit code of the command line."""
+
+from __future__ import annotations
+
+
+class ExovisionError(Exception):
+    """The base of every error raised on purpose; its text is one line for the user."""
+
+    exit_code = 2
+
+
+class InputError(ExovisionError):
+    """A movie, label image, table or folder that cannot be used as it is."""
+
+
+class SettingsError(ExovisionError):
+    """A setting, method name, channel or option that does not exist or has a wrong value."""
+
+
+class OutputError(ExovisionError):
+    """A place that cannot be written to."""
+
+
+class Cancelled(ExovisionError):
+    """Work stopped on request; what was finished before remains."""
+
+    exit_code = 130

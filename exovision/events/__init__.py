@@ -1,0 +1,1 @@
+"""Where cells and exosomes meet: membrane placement, states, dockings, chance."""

@@ -1,0 +1,1 @@
+"""Exosomes: detection, localisation, linking, motion."""

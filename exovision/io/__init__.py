@@ -1,0 +1,1 @@
+"""Movies, labels and sample sheets in; tables, labels, ROIs, tracks and provenance out."""

@@ -1,0 +1,1 @@
+"""Torch networks: device, batches, architecture, training; weights are loaded only here."""

@@ -1,0 +1,1 @@
+"""Compiled kernels and numerical helpers that the stages share."""

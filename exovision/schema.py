@@ -1,0 +1,150 @@
+"""The tables that exovision writes: column names, in order, with their types. Names and units never change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPOT_STATES = ("stuck", "docked", "surfing", "tethered", "free", "inside", "under_projection", "unresolved")
+OUTCOMES = (
+    "detached",
+    "fused",
+    "hemifused",
+    "kiss_and_run",
+    "taken_up",
+    "aggregated",
+    "bleached",
+    "left_focus",
+    "movie_end",
+    "loss_unresolved",
+)
+EVENT_KINDS = (
+    "docking",
+    "detachment",
+    "hemifusion",
+    "fusion",
+    "kiss_and_run",
+    "uptake",
+    "recycling",
+    "surfing",
+    "aggregation",
+    "loss_unresolved",
+)
+
+FLOAT, INT, TEXT, BOOL = "float64", "Int64", "string", "boolean"
+
+
+def _with_interval(*names: str) -> dict[str, str]:
+    return {f"{name}{end}": FLOAT for name in names for end in ("", "_lo", "_hi")}
+
+
+SPOTS: Mapping[str, str] = {
+    "frame": INT,
+    **dict.fromkeys(("time_s", "y_px", "x_px", "y_um", "x_um", "y_se_px", "x_se_px"), FLOAT),
+    **dict.fromkeys(("counts", "photons", "background", "sigma_px", "snr", "probability"), FLOAT),
+    "exosome_id": INT,
+    "cell_id": INT,
+    "membrane_distance_um": FLOAT,
+    "contour_um": FLOAT,
+    "state": TEXT,
+}
+EXOSOMES: Mapping[str, str] = {
+    **dict.fromkeys(("exosome_id", "first_frame", "last_frame", "n_spots", "cell_id"), INT),
+    "mean_counts": FLOAT,
+    **_with_interval("diffusion_um2_s"),
+    "alpha": FLOAT,
+    "comoving": BOOL,
+    "min_membrane_distance_um": FLOAT,
+    "aggregate_probability": FLOAT,
+    "dockings": INT,
+    "dwell_s": FLOAT,
+    "dwell_censored": TEXT,
+    "outcome": TEXT,
+}
+EVENTS: Mapping[str, str] = {
+    "event_id": INT,
+    "kind": TEXT,
+    **dict.fromkeys(("exosome_id", "cell_id", "start_frame", "end_frame"), INT),
+    **dict.fromkeys(("start_s", "end_s", "duration_s"), FLOAT),
+    "censored": TEXT,
+    **dict.fromkeys(("y_um", "x_um", "membrane_distance_um", "probability"), FLOAT),
+    "identifiable": BOOL,
+    "fusion_log_likelihood_ratio": FLOAT,
+    **{
+        f"p_{name}": FLOAT
+        for name in (
+            "detached bleached left_focus hemifused fused kiss_and_run taken_up aggregated unresolved"
+        ).split()
+    },
+    **_with_interval("diffusion_um2_s", "dequench_gain", "release_tau_s", "spread_fraction"),
+}
+CELLS: Mapping[str, str] = {
+    "frame": INT,
+    "time_s": FLOAT,
+    "cell_id": INT,
+    **dict.fromkeys(("y_um", "x_um", "area_um2", "perimeter_um", "eccentricity", "solidity"), FLOAT),
+    "touches_border": BOOL,
+    "state": TEXT,
+    **dict.fromkeys(("p_live", "p_mitotic", "p_apoptotic", "p_lytic", "p_debris"), FLOAT),
+    **dict.fromkeys(("docked_now", "dockings_so_far", "fusions_so_far", "uptakes_so_far"), INT),
+}
+FATES: Mapping[str, str] = {
+    **dict.fromkeys(("cell_id", "parent_id", "first_frame", "last_frame"), INT),
+    **dict.fromkeys(("entry", "exit", "death_mode"), TEXT),
+    "death_probability": FLOAT,
+    **_with_interval("onset_s", "permeable_s"),
+    **dict.fromkeys(("dockings", "fusions", "uptakes"), INT),
+}
+TRUTH_SPOTS: Mapping[str, str] = {
+    **SPOTS,
+    **dict.fromkeys(("ignore", "linkable", "isolated"), BOOL),
+    "crlb_px": FLOAT,
+}
+TRUTH_EVENTS: Mapping[str, str] = {**EVENTS, "optional": BOOL, "alt_end_frame": INT, "cause": TEXT}
+DECOYS: Mapping[str, str] = {"frame": INT, "y_px": FLOAT, "x_px": FLOAT, "kind": TEXT}
+
+
+def conform(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Give a table the contract's columns, order and types; missing columns become null, extra ones stay last.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Any subset of the contract's columns and any others.
+    columns : mapping of str to str
+        Name and pandas dtype of each contract column, such as `SPOTS`.
+
+    Returns
+    -------
+    DataFrame
+        A new table; ids and states that are absent are null, never 0 or −1.
+    """
+    import pandas as pd
+
+    data = {
+        name: table[name].astype(dtype) if name in table else pd.Series(pd.NA, index=table.index, dtype=dtype)
+        for name, dtype in columns.items()
+        if dtype != FLOAT
+    }
+    floats = {
+        name: (
+            pd.to_numeric(table[name], errors="coerce").astype(FLOAT)
+            if name in table
+            else pd.Series(float("nan"), index=table.index, dtype=FLOAT)
+        )
+        for name, dtype in columns.items()
+        if dtype == FLOAT
+    }
+    extra = {name: table[name] for name in table.columns if name not in columns}
+    ordered = {name: floats[name] if name in floats else data[name] for name in columns}
+    return pd.DataFrame({**ordered, **extra}, index=table.index).reset_index(drop=True)
+
+
+def empty(columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table with the given columns and no rows."""
+    import pandas as pd
+
+    return conform(pd.DataFrame(), columns)

@@ -1,0 +1,1 @@
+"""Matching of results with truth, and the metrics."""

@@ -1,0 +1,159 @@
+"""One settings model per stage; the command line, the YAML file and the API take their defaults from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from exovision.errors import SettingsError
+from exovision.methods import SEGMENTERS
+
+
+class Stage(BaseModel):
+    """The base of every settings model: frozen, and strict about unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReadingSettings(Stage):
+    """How movies are read."""
+
+    projection: Literal["max", "mean"] | int = Field("max", description="Z to one plane: max, mean or an index")
+    chunk_frames: int = Field(16, ge=1, description="frames held at once; does not change results")
+
+
+class CameraSettings(Stage):
+    """The camera of the exosome channel."""
+
+    photons_per_count: float | None = Field(None, gt=0, description="gain; None: photons are not reported")
+    offset_counts: float | None = Field(None, ge=0, description="counts without light; None: estimated")
+    read_noise_photons: float = Field(1.6, ge=0, description="read noise, photo-electrons rms")
+
+
+class CorrectionSettings(Stage):
+    """What is corrected before anything is placed or measured over time."""
+
+    drift: bool = Field(True, description="estimate stage drift and remove it from motion")
+    bleaching: bool = Field(True, description="estimate bleaching and report corrected brightness")
+
+
+class CellSettings(Stage):
+    """How cells are found and followed."""
+
+    segmenter: str = Field("embedded", description="how cells are found")
+    diameter_um: float | None = Field(None, gt=0, description="typical cell diameter; None: from the data")
+    min_area_um2: float = Field(15.0, ge=0, description="smaller objects are dropped")
+    min_overlap: float = Field(0.2, gt=0, le=1, description="IoU that links a cell to the next frame")
+    max_gap_frames: int = Field(3, ge=0, description="frames that a cell may be missing")
+
+    @field_validator("segmenter")
+    @classmethod
+    def _known_segmenter(cls, name: str) -> str:
+        if name not in SEGMENTERS.places:
+            raise ValueError(f"unknown segmenter {name!r}; known: {', '.join(sorted(SEGMENTERS.places))}")
+        return name
+
+
+class ExosomeSettings(Stage):
+    """How exosomes are found, localised and linked."""
+
+    psf_sigma_um: float | None = Field(None, gt=0, description="PSF standard deviation; None: from the data")
+    false_alarms_per_frame: float = Field(0.1, gt=0, description="expected noise peaks kept per 512 x 512 px")
+    min_probability: float = Field(0.5, ge=0, le=1, description="spots below are not linked")
+    max_gap_frames: int = Field(2, ge=0, description="frames that an exosome may be missing")
+    max_step_um: float = Field(0.6, gt=0, description="largest step between consecutive frames")
+    min_track_spots: int = Field(3, ge=1, description="shorter tracks stay unlinked spots")
+
+
+class EventSettings(Stage):
+    """Where docking, stuck and under-projection begin; SCIENCE definitions, every threshold a setting."""
+
+    band_um: float = Field(0.3, gt=0, description="least half-width of the membrane band")
+    band_sigmas: float = Field(2.0, ge=0, description="band in standard errors of the signed distance")
+    membrane_sigma_um: float = Field(0.1, ge=0, description="standard error of the segmented outline")
+    docked_max_diffusion_um2_s: float = Field(0.05, gt=0, description="docked exosomes diffuse less, cell frame")
+    docked_min_s: float = Field(10.0, ge=0, description="shortest docking")
+    docked_min_frames: int = Field(3, ge=2, description="shortest docking, frames")
+    docked_max_gap_frames: int = Field(2, ge=0, description="gap inside one docking that is bridged")
+    free_diffusion_um2_s: float = Field(5.0, gt=0, description="freely diffusing vesicle, for chance dwell")
+    stuck_sigmas: float = Field(3.0, gt=0, description="membrane motion that shows a spot is fixed to the glass")
+    surfing_min_speed_um_s: float = Field(0.01, gt=0, description="slowest directed motion called surfing")
+    surfing_max_speed_um_s: float = Field(0.1, gt=0, description="fastest directed motion called surfing")
+    surfing_min_alpha: float = Field(1.3, gt=0, description="least anomalous exponent of surfing")
+    surfing_min_path_um: float = Field(1.0, gt=0, description="least net path of surfing")
+    inside_min_frames: int = Field(3, ge=1, description="frames below the band before a spot counts as inside")
+    intensity_tolerance: float = Field(0.3, gt=0, lt=1, description="kept intensity of a detaching exosome")
+    ring_inner_um: float = Field(1.0, gt=0, description="local ring of the chance test, inner distance")
+    ring_outer_um: float = Field(3.0, gt=0, description="local ring of the chance test, outer distance")
+
+
+class ReportSettings(Stage):
+    """What the report shows."""
+
+    overlay_frames: int = Field(6, ge=1, description="frames in the overlay sheet")
+    kymographs: int = Field(6, ge=0, description="docked exosomes shown as strip and kymograph")
+
+
+class Settings(Stage):
+    """All settings of an analysis."""
+
+    reading: ReadingSettings = ReadingSettings()
+    camera: CameraSettings = CameraSettings()
+    correction: CorrectionSettings = CorrectionSettings()
+    cells: CellSettings = CellSettings()
+    exosomes: ExosomeSettings = ExosomeSettings()
+    events: EventSettings = EventSettings()
+    report: ReportSettings = ReportSettings()
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Settings:
+        """Read settings from a YAML file; what it does not name keeps its default.
+
+        Raises
+        ------
+        SettingsError
+            If the file cannot be read, is not a mapping, or names an unknown or wrong setting.
+        """
+        try:
+            data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise SettingsError(
+                f"{path}: settings must be a readable YAML file: {str(error).splitlines()[0]}"
+            ) from error
+        return cls.from_mapping({} if data is None else data, where=str(path))
+
+    @classmethod
+    def from_mapping(cls, data: Any, *, where: str = "settings") -> Settings:
+        """Validate a nested mapping.
+
+        Raises
+        ------
+        SettingsError
+            One line that names the first wrong setting, what came and what is known.
+        """
+        if not isinstance(data, dict):
+            raise SettingsError(f"{where}: settings must be a mapping of stages, got {type(data).__name__}")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise SettingsError(f"{where}: {_first_problem(cls, error)}") from error
+
+    def to_yaml(self) -> str:
+        """Return all settings as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
+    problem = error.errors()[0]
+    names = [str(part) for part in problem["loc"]]
+    if problem["type"] != "extra_forbidden":
+        return f"{'.'.join(names)}: {problem['msg']}, got {problem['input']!r}"
+    fields = model.model_fields
+    for name in names[:-1]:
+        annotation = fields[name].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            fields = annotation.model_fields
+    return f"unknown setting {'.'.join(names)}; known: {', '.join(fields)}"

@@ -1,0 +1,1 @@
+"""The forward model: cells, exosomes, optics and camera, apart from all inference."""

@@ -1,0 +1,1 @@
+"""Training of the shipped networks from simulated and real data."""
