@@ -1,0 +1,131 @@
+"""What one analysis leaves: tables, labels and summary, and how they are written to a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from exovision import schema
+from exovision.errors import OutputError
+from exovision.io.provenance import provenance
+from exovision.io.rois import write_rois
+from exovision.io.tables import write_csv, write_json, write_parquet
+from exovision.io.tracks import write_napari_tracks, write_trackmate
+from exovision.io.label_files import LabelWriter
+from exovision.records import Movie
+from exovision.report.html import write_report
+from exovision.settings import Settings
+
+
+@dataclass(frozen=True)
+class Result:
+    """The tables of one movie, as the contract names them, and its label images.
+
+    Attributes
+    ----------
+    movie : Movie
+    settings : Settings
+    spots, exosomes, events, cells, fates : DataFrame
+        Columns as in `exovision.schema`.
+    labels : LabelStack
+        One (Y, X) label image per frame, on disk; a value is the `cell_id`.
+    summary : dict
+        Every number that the report prints.
+    corrections : mapping
+        What drift and bleaching corrections found and did.
+    device : str
+        Where the networks ran.
+    seconds : float
+        Wall time of the analysis.
+    """
+
+    movie: Movie
+    settings: Settings
+    spots: pd.DataFrame
+    exosomes: pd.DataFrame
+    events: pd.DataFrame
+    cells: pd.DataFrame
+    fates: pd.DataFrame
+    labels: LabelWriter
+    summary: dict[str, Any]
+    corrections: Mapping[str, Any]
+    device: str
+    seconds: float
+
+    def save(self, out: str | Path) -> Path:
+        """Write every file of the contract into `out`; `run.json` comes last and marks the folder complete.
+
+        Returns
+        -------
+        Path
+            The report.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be made or written to.
+        """
+        folder = make_folder(Path(out))
+        (folder / "run.json").unlink(missing_ok=True)
+        record = provenance(
+            self.movie, self.settings, device=self.device, seconds=self.seconds, corrections=self.corrections
+        )
+        try:
+            self._write_tables(folder)
+            self._write_geometry(folder)
+            report = write_report(
+                folder,
+                movie=self.movie,
+                labels=self.labels,
+                spots=self.spots,
+                exosomes=self.exosomes,
+                events=self.events,
+                cells=self.cells,
+                fates=self.fates,
+                summary=self.summary,
+                settings=self.settings,
+                provenance=record,
+                corrections=self.corrections,
+            )
+            write_json(record, folder / "run.json")
+        except OSError as error:
+            raise OutputError(f"{folder}: results could not be written: {error.strerror or error}") from error
+        return report
+
+    def _write_tables(self, folder: Path) -> None:
+        write_parquet(self.spots, folder / "spots.parquet", schema.SPOTS)
+        write_parquet(self.cells, folder / "cells.parquet", schema.CELLS)
+        write_csv(self.exosomes, folder / "exosomes.csv", schema.EXOSOMES)
+        write_csv(self.events, folder / "events.csv", schema.EVENTS)
+        write_csv(self.fates, folder / "fates.csv", schema.FATES)
+        write_json(self.summary, folder / "summary.json")
+
+    def _write_geometry(self, folder: Path) -> None:
+        self.labels.save(folder / "cell_labels.ome.tif")
+        write_rois(folder / "rois.zip", self.labels, self.events, pixel_size_um=self.movie.pixel_size_um)
+        write_trackmate(folder / "exosome_tracks.xml", self.spots, self.movie)
+        write_napari_tracks(folder / "exosome_tracks_napari.csv", self.spots)
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder with its parents and return it.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made or a file cannot be created in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".exovision-write-test"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the output folder must be writable, got: {error.strerror}; choose another with --out"
+        ) from error
+    return folder
