@@ -157,3 +157,15 @@ def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             fields = annotation.model_fields
     return f"unknown setting {'.'.join(names)}; known: {', '.join(fields)}"
+
+
+def annotated_yaml() -> str:
+    """Return the default settings as YAML with the meaning of each as a comment."""
+    lines = ["# exovision settings: every stage and its defaults; delete what you do not change"]
+    for stage, stage_field in Settings.model_fields.items():
+        lines.append(f"{stage}:")
+        defaults = stage_field.default
+        for name, field in type(defaults).model_fields.items():
+            value = yaml.safe_dump(getattr(defaults, name), default_flow_style=True, allow_unicode=True)
+            lines.append(f"  {name}: {value.splitlines()[0]}  # {field.description}")
+    return "\n".join(lines) + "\n"

@@ -69,8 +69,8 @@ class Job:
         movie = read(
             self.entry.path,
             channels=options.channels or facts.get("channels"),
-            pixel_size_um=options.pixel_size_um or facts.get("pixel_size_um"),
-            frame_interval_s=options.frame_interval_s or facts.get("frame_interval_s"),
+            pixel_size_um=_first(options.pixel_size_um, facts.get("pixel_size_um")),
+            frame_interval_s=_first(options.frame_interval_s, facts.get("frame_interval_s")),
             projection=self.settings.reading.projection,
             axes=options.axes,
             pattern=options.pattern,
@@ -79,6 +79,10 @@ class Job:
             facts=facts,
         )
         return movie, open_labels(options.labels, movie) if options.labels else None
+
+
+def _first(given: float | None, from_sheet: float | None) -> float | None:
+    return from_sheet if given is None else given
 
 
 def plan(inputs: Sequence[Path], options: ReadingOptions, settings: Settings) -> list[Job]:

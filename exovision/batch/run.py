@@ -1,0 +1,188 @@
+"""Run a batch: every movie on its own, failures listed, finished movies kept and skipped the next time."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import exovision
+from exovision.batch.jobs import Job
+from exovision.errors import ExovisionError
+from exovision.io.provenance import fingerprint
+from exovision.io.tables import write_csv, write_json
+from exovision.pipeline import analyse
+from exovision.progress import Progress, silent
+from exovision.report.index import write_index
+from exovision.result import make_folder
+
+FAILURE_COLUMNS = {"movie": "string", "path": "string", "error": "string"}
+Watcher = Callable[[str], Progress]
+"""Gives the progress callback for the movie of that name."""
+
+
+@dataclass
+class Outcome:
+    """What became of a batch.
+
+    Attributes
+    ----------
+    done, skipped : list of str
+        Names of movies analysed now, and of movies that were complete already.
+    failures : list of dict
+        One row per failed movie: movie, path, error.
+    report : Path, optional
+        The report to open: the movie's own when there is one movie, else the overview.
+    """
+
+    done: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    report: Path | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every movie is complete, else 1."""
+        return 1 if self.failures else 0
+
+
+def run_batch(
+    jobs: Sequence[Job],
+    out: Path,
+    *,
+    device: str = "auto",
+    overwrite: bool = False,
+    watch: Watcher = lambda name: silent,
+    say: Callable[[str], None] = lambda text: None,
+) -> Outcome:
+    """Analyse every job into its own folder under `out`; one failure never stops the others.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    out : Path
+        The output folder; complete movies with equal input, settings and version are skipped.
+    device : str
+        Where networks run.
+    overwrite : bool
+        Analyse complete movies again.
+    watch : callable
+        Gives a progress callback per movie.
+    say : callable
+        Told one line about each movie.
+
+    Raises
+    ------
+    OutputError
+        If `out` cannot be written to.
+    """
+    make_folder(out)
+    outcome = Outcome()
+    started = time.perf_counter()
+    try:
+        for job in jobs:
+            _run_one(job, out, outcome, device=device, overwrite=overwrite, watch=watch, say=say)
+    finally:
+        _write_overview(jobs, out, outcome, seconds=time.perf_counter() - started)
+    return outcome
+
+
+def _run_one(
+    job: Job,
+    out: Path,
+    outcome: Outcome,
+    *,
+    device: str,
+    overwrite: bool,
+    watch: Watcher,
+    say: Callable[[str], None],
+) -> None:
+    name, folder = job.entry.name, out / job.entry.name
+    try:
+        key = job_key(job)
+        if not overwrite and completed_key(folder) == key:
+            outcome.skipped.append(name)
+            say(f"{name}: complete already, skipped (same input, settings and version)")
+            return
+        movie, labels = job.open()
+        for note in movie.notes:
+            say(f"{name}: {note}")
+        result = analyse(movie, job.settings, labels=labels, device=device, progress=watch(name))
+        result.save(folder, key=key)
+        for warning in result.summary["warnings"]:
+            say(f"{name}: {warning}")
+        outcome.done.append(name)
+    except ExovisionError as error:
+        if error.exit_code == 130:
+            raise
+        _fail(job, outcome, say, str(error))
+    except Exception as error:
+        make_folder(folder)
+        (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        _fail(job, outcome, say, f"internal error, details in {folder / 'error.txt'}: {error!r}")
+
+
+def _fail(job: Job, outcome: Outcome, say: Callable[[str], None], text: str) -> None:
+    line = " ".join(text.split())
+    outcome.failures.append({"movie": job.entry.name, "path": str(job.entry.path), "error": line})
+    say(f"{job.entry.name}: failed: {line}")
+
+
+def job_key(job: Job) -> str:
+    """Return a hash of everything that decides a movie's results: input, options, settings, version."""
+    given = [job.entry.path]
+    labels = job.options.labels
+    if labels:
+        given.append(Path(labels.format(name=job.entry.name)))
+    return fingerprint(
+        given,
+        extra={
+            "version": exovision.__version__,
+            "position": str(job.entry.position),
+            "options": repr(job.options),
+            "settings": job.settings.model_dump(mode="json"),
+            "facts": {name: str(value) for name, value in job.facts.items()},
+        },
+    )
+
+
+def completed_key(folder: Path) -> str | None:
+    """Return the key of a complete movie folder, None if it is absent or incomplete."""
+    try:
+        key = json.loads((folder / "run.json").read_text(encoding="utf-8"))["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(key)
+
+
+def _write_overview(jobs: Sequence[Job], out: Path, outcome: Outcome, *, seconds: float) -> None:
+    complete = [job for job in jobs if job.entry.name in {*outcome.done, *outcome.skipped}]
+    rows = [_movie_row(job, out / job.entry.name) for job in complete]
+    movies = pd.DataFrame(rows) if rows else pd.DataFrame({"movie": pd.Series(dtype="string")})
+    write_csv(movies, out / "movies.csv", {"movie": "string"})
+    write_csv(pd.DataFrame(outcome.failures), out / "failures.csv", FAILURE_COLUMNS)
+    index = write_index(out, movies=movies, failures=outcome.failures)
+    outcome.report = out / complete[0].entry.name / "report.html" if len(jobs) == len(complete) == 1 else index
+    write_json(
+        {
+            "version": exovision.__version__,
+            "movies": len(jobs),
+            "done": outcome.done,
+            "skipped": outcome.skipped,
+            "failed": [row["movie"] for row in outcome.failures],
+            "seconds": round(seconds, 1),
+        },
+        out / "run.json",
+    )
+
+
+def _movie_row(job: Job, folder: Path) -> dict[str, Any]:
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    facts = {name: value for name, value in job.facts.items() if name != "path"}
+    return {"movie": job.entry.name, "path": str(job.entry.path), **facts, **summary["movie"]}

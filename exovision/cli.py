@@ -1,0 +1,375 @@
+"""The command line. Each command translates its options, calls the library and sets the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+import exovision
+from exovision.errors import Cancelled, ExovisionError, InputError, SettingsError
+
+if TYPE_CHECKING:
+    from exovision.batch.jobs import ReadingOptions
+    from exovision.progress import Progress
+    from exovision.settings import Settings
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Find, follow and place exosomes on living target cells.",
+)
+settings_app = typer.Typer(no_args_is_help=True, help="Write the default settings or their schema.")
+samples_app = typer.Typer(no_args_is_help=True, help="Write a sample sheet to fill in.")
+models_app = typer.Typer(no_args_is_help=True, help="The network weights that come with exovision.")
+train_app = typer.Typer(no_args_is_help=True, help="Train the networks.")
+app.add_typer(settings_app, name="settings")
+app.add_typer(samples_app, name="samples")
+app.add_typer(models_app, name="models")
+app.add_typer(train_app, name="train")
+
+Inputs = Annotated[list[Path], typer.Argument(help="Files or folders; every movie found is used.")]
+Out = Annotated[Path, typer.Option("--out", help="Output folder.")]
+Channels = Annotated[
+    str | None, typer.Option(help="Roles and channel numbers, such as exosome=0,cell=1,nucleus=2.")
+]
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="YAML file; see `settings init`.")]
+Samples = Annotated[Path | None, typer.Option(help="Sample sheet (CSV); see `samples init`.")]
+Labels = Annotated[
+    str | None, typer.Option(help="Label images instead of segmentation: a file, or a path with {name}.")
+]
+PixelSize = Annotated[float | None, typer.Option(help="µm; wins over the file's own.")]
+FrameInterval = Annotated[float | None, typer.Option(help="Seconds; wins over the file's own.")]
+Axes = Annotated[str | None, typer.Option(help="Axis order of files that do not say it, such as TYX.")]
+Pattern = Annotated[
+    str | None,
+    typer.Option(help="Regular expression with named groups t c z p well, for folders of single images."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
+
+
+def main() -> None:
+    """Run the command line and exit with the contract's codes: 0, 1, 2 or 130."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; errors become one line on standard error."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        return _say_error(error.format_message(), 2)
+    except click.ClickException as error:
+        return _say_error(f"error: {error.format_message()}", 2)
+    except ExovisionError as error:
+        return _say_error(f"error: {' '.join(str(error).split())}", error.exit_code)
+    except (KeyboardInterrupt, click.exceptions.Abort, Cancelled):
+        return _say_error("interrupted: finished movies are kept; run the same command again to go on", 130)
+    return code if isinstance(code, int) else 0
+
+
+def _say_error(text: str, code: int) -> int:
+    click.echo(text, err=True)
+    return code
+
+
+@app.command()
+def demo(
+    out: Out = Path("exovision_demo"),
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option(help="Analyse again even if complete.")] = False,
+) -> int:
+    """Run the main job on the bundled sample: no download, nothing to set."""
+    from exovision_samples import path
+
+    from exovision.batch.jobs import ReadingOptions
+
+    sample = path("demo") / "movie.ome.tif"
+    return _run([sample], out, ReadingOptions(), None, device=device, overwrite=overwrite)
+
+
+@app.command(name="run")
+def run_command(
+    inputs: Inputs,
+    out: Out,
+    channels: Channels = None,
+    settings: SettingsFile = None,
+    samples: Samples = None,
+    labels: Labels = None,
+    pixel_size_um: PixelSize = None,
+    frame_interval_s: FrameInterval = None,
+    axes: Axes = None,
+    pattern: Pattern = None,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option(help="Analyse complete movies again.")] = False,
+) -> int:
+    """Analyse every movie found in files and folders."""
+    options = _options(channels, pixel_size_um, frame_interval_s, axes, pattern, labels, samples)
+    return _run(inputs, out, options, settings, device=device, overwrite=overwrite)
+
+
+def _run(
+    inputs: list[Path],
+    out: Path,
+    options: ReadingOptions,
+    settings: Path | None,
+    *,
+    device: str,
+    overwrite: bool,
+) -> int:
+    from exovision.batch.jobs import plan
+    from exovision.batch.run import run_batch
+    from exovision.nets.device import resolve_device
+
+    resolve_device(device)
+    jobs = plan(inputs, options, _settings(settings))
+    with _progress_bars() as watch:
+        outcome = run_batch(jobs, out, device=device, overwrite=overwrite, watch=watch, say=_say)
+    _say(
+        f"{len(outcome.done)} analysed, {len(outcome.skipped)} complete already, "
+        f"{len(outcome.failures)} failed" + (f" (see {out / 'failures.csv'})" if outcome.failures else "")
+    )
+    _say(f"report: {outcome.report}")
+    if outcome.failures and len(jobs) == 1:
+        return 2
+    return outcome.exit_code
+
+
+@app.command()
+def validate(
+    inputs: Inputs,
+    channels: Channels = None,
+    settings: SettingsFile = None,
+    samples: Samples = None,
+    labels: Labels = None,
+    pixel_size_um: PixelSize = None,
+    frame_interval_s: FrameInterval = None,
+    axes: Axes = None,
+    pattern: Pattern = None,
+    device: Device = "auto",
+) -> int:
+    """Look at movies without analysing them: metadata, channels, what can be told, time and memory."""
+    from exovision.batch.jobs import plan
+    from exovision.batch.validate import validate_job
+
+    options = _options(channels, pixel_size_um, frame_interval_s, axes, pattern, labels, samples)
+    failures = 0
+    jobs = plan(inputs, options, _settings(settings))
+    for job in jobs:
+        try:
+            click.echo("\n".join(validate_job(job, device=device)))
+        except ExovisionError as error:
+            failures += 1
+            click.echo(f"{job.entry.name}: {error}", err=True)
+    return 0 if not failures else 2 if failures == len(jobs) else 1
+
+
+@app.command()
+def simulate(
+    out: Out,
+    scene: Annotated[str, typer.Argument(help="A scene's name or YAML file.")] = "docking",
+    seed: Seed = 0,
+    onto: Annotated[Path | None, typer.Option(help="Spike exosomes into this real cell movie.")] = None,
+    labels: Labels = None,
+    upsample: Annotated[int, typer.Option(min=1, help="Enlarge the real movie by this factor first.")] = 1,
+    channels: Channels = None,
+    pixel_size_um: PixelSize = None,
+    frame_interval_s: FrameInterval = None,
+    axes: Axes = None,
+) -> int:
+    """Make a movie with known truth, or spike simulated exosomes into a real one."""
+    from exovision.result import make_folder
+    from exovision.simulation.movie import simulate as simulate_scene
+    from exovision.simulation.movie import write
+    from exovision.simulation.scene import load_scene
+
+    model = load_scene(scene)
+    make_folder(out)
+    if onto is None:
+        simulation = simulate_scene(model, seed=seed)
+    else:
+        from exovision.io.labels_source import open_labels
+        from exovision.io.movies import read
+        from exovision.simulation.spike import spike
+
+        if labels is None:
+            raise SettingsError("--onto needs --labels: the label images of the real movie's cells")
+        movie = read(
+            onto,
+            channels=_roles(channels),
+            pixel_size_um=pixel_size_um,
+            frame_interval_s=frame_interval_s,
+            axes=axes,
+        )
+        simulation = spike(movie, open_labels(labels, movie), model, seed=seed, upsample=upsample)
+    with _progress_bars() as watch:
+        write(simulation, out, progress=watch(scene))
+    _say(f"movie: {out / 'movie.ome.tif'}; truth: {out / 'truth'}")
+    return 0
+
+
+@app.command()
+def score(
+    result: Annotated[Path, typer.Argument(help="A movie's output folder.")],
+    truth: Annotated[Path, typer.Argument(help="A truth folder, or the folder that holds `truth/`.")],
+    out: Annotated[Path | None, typer.Option(help="Write the metrics as JSON to this file.")] = None,
+) -> int:
+    """Compare a result with the truth: every metric, as a table and as JSON."""
+    from exovision.io.tables import write_json
+    from exovision.result import make_folder
+    from exovision.scoring.score import score as score_folders
+
+    scores = score_folders(result, truth)
+    click.echo(scores.to_table().to_string(index=False))
+    if out is not None:
+        make_folder(out.parent)
+        write_json(scores.to_dict(), out)
+        _say(f"metrics: {out}")
+    return 0
+
+
+@app.command()
+def doctor() -> int:
+    """Check the installation: versions, device, weights, bundled sample."""
+    from exovision.batch.doctor import examine
+
+    checks = examine()
+    for check in checks:
+        click.echo(f"{'ok ' if check.passed else 'BAD'}  {check.name}: {check.found}")
+    return 0 if all(check.passed for check in checks) else 2
+
+
+@settings_app.command("init")
+def settings_init(out: Annotated[Path | None, typer.Option(help="File; default: print.")] = None) -> int:
+    """Write all settings with their defaults and meanings as YAML."""
+    from exovision.settings import annotated_yaml
+
+    return _emit(annotated_yaml(), out)
+
+
+@settings_app.command("schema")
+def settings_schema(out: Annotated[Path | None, typer.Option(help="File; default: print.")] = None) -> int:
+    """Write the JSON schema of the settings."""
+    import json
+
+    from exovision.settings import Settings
+
+    return _emit(json.dumps(Settings.model_json_schema(), indent=2) + "\n", out)
+
+
+@samples_app.command("init")
+def samples_init(out: Annotated[Path | None, typer.Option(help="File; default: print.")] = None) -> int:
+    """Write a sample sheet with its columns and one example row."""
+    from exovision.io.samples import template
+
+    return _emit(template(), out)
+
+
+@models_app.command("list")
+def models_list() -> int:
+    """List the weights that come with exovision."""
+    import exovision_models
+
+    for name in exovision_models.names():
+        click.echo(f"{name}  {exovision_models.weights(name).stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+@models_app.command("verify")
+def models_verify() -> int:
+    """Compare every weights file with its recorded SHA-256."""
+    import exovision_models
+
+    try:
+        for name in exovision_models.names():
+            exovision_models.weights(name)
+            click.echo(f"{name}  intact")
+    except exovision_models.WeightsError as error:
+        raise InputError(str(error)) from error
+    return 0
+
+
+def _emit(text: str, out: Path | None) -> int:
+    from exovision.result import make_folder
+
+    if out is None:
+        click.echo(text, nl=False)
+        return 0
+    if out.exists():
+        raise SettingsError(f"{out}: exists already; remove it or choose another file with --out")
+    make_folder(out.parent)
+    out.write_text(text, encoding="utf-8")
+    _say(f"wrote {out}")
+    return 0
+
+
+def _options(
+    channels: str | None,
+    pixel_size_um: float | None,
+    frame_interval_s: float | None,
+    axes: str | None,
+    pattern: str | None,
+    labels: str | None,
+    samples: Path | None,
+) -> ReadingOptions:
+    from exovision.batch.jobs import ReadingOptions
+
+    return ReadingOptions(
+        channels=_roles(channels),
+        pixel_size_um=pixel_size_um,
+        frame_interval_s=frame_interval_s,
+        axes=axes,
+        pattern=pattern,
+        labels=labels,
+        samples=samples,
+    )
+
+
+def _settings(path: Path | None) -> Settings:
+    from exovision.settings import Settings
+
+    return Settings() if path is None else Settings.from_yaml(path)
+
+
+def _roles(text: str | None) -> dict[str, int] | None:
+    if text is None:
+        return None
+    roles: dict[str, int] = {}
+    for part in text.split(","):
+        role, sign, number = part.strip().rpartition("=")
+        if not sign or not number.strip().isdigit():
+            raise SettingsError(f"--channels wants ROLE=NUMBER,…, such as exosome=0,cell=1, got {part!r}")
+        roles[role.strip()] = int(number)
+    return roles
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@contextmanager
+def _progress_bars() -> Iterator[Callable[[str], Progress]]:
+    """Show one bar per movie on a terminal's standard error, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+
+        def watch(name: str) -> Progress:
+            task = bars.add_task(name)
+
+            def advance(stage: str, done: int, total: int) -> None:
+                bars.update(task, description=f"{name}: {stage}", completed=done, total=total)
+
+            return advance
+
+        yield watch
