@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 import exovision
@@ -21,14 +20,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Find, follow and place exosomes on living target cells.",
 )
-settings_app = typer.Typer(no_args_is_help=True, help="Write the default settings or their schema.")
-samples_app = typer.Typer(no_args_is_help=True, help="Write a sample sheet to fill in.")
-models_app = typer.Typer(no_args_is_help=True, help="The network weights that come with exovision.")
-train_app = typer.Typer(no_args_is_help=True, help="Train the networks.")
+settings_app = typer.Typer(help="Write the default settings or their schema.")
+samples_app = typer.Typer(help="Write a sample sheet to fill in.")
+models_app = typer.Typer(help="The network weights that come with exovision.")
+train_app = typer.Typer(help="Train the networks.")
 app.add_typer(settings_app, name="settings")
 app.add_typer(samples_app, name="samples")
 app.add_typer(models_app, name="models")
@@ -64,19 +62,20 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; errors become one line on standard error."""
     try:
         code = app(arguments, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        return _say_error(error.format_message(), 2)
-    except click.ClickException as error:
-        return _say_error(f"error: {error.format_message()}", 2)
+    except (KeyboardInterrupt, typer.Abort, Cancelled):
+        return _say_error("interrupted: finished movies are kept; run the same command again to go on", 130)
     except ExovisionError as error:
         return _say_error(f"error: {' '.join(str(error).split())}", error.exit_code)
-    except (KeyboardInterrupt, click.exceptions.Abort, Cancelled):
-        return _say_error("interrupted: finished movies are kept; run the same command again to go on", 130)
+    except Exception as error:
+        # Typer carries its own copy of click or uses the installed one, depending on its version.
+        if not hasattr(error, "format_message"):
+            raise
+        return _say_error(f"error: {error.format_message() or 'a command is needed; see --help'}", 2)
     return code if isinstance(code, int) else 0
 
 
 def _say_error(text: str, code: int) -> int:
-    click.echo(text, err=True)
+    typer.echo(text, err=True)
     return code
 
 
@@ -164,10 +163,10 @@ def validate(
     jobs = plan(inputs, options, _settings(settings))
     for job in jobs:
         try:
-            click.echo("\n".join(validate_job(job, device=device)))
+            typer.echo("\n".join(validate_job(job, device=device)))
         except ExovisionError as error:
             failures += 1
-            click.echo(f"{job.entry.name}: {error}", err=True)
+            typer.echo(f"{job.entry.name}: {error}", err=True)
     return 0 if not failures else 2 if failures == len(jobs) else 1
 
 
@@ -185,7 +184,7 @@ def simulate(
     axes: Axes = None,
 ) -> int:
     """Make a movie with known truth, or spike simulated exosomes into a real one."""
-    from exovision.result import make_folder
+    from exovision.io.folders import make_folder
     from exovision.simulation.movie import simulate as simulate_scene
     from exovision.simulation.movie import write
     from exovision.simulation.scene import load_scene
@@ -223,11 +222,11 @@ def score(
 ) -> int:
     """Compare a result with the truth: every metric, as a table and as JSON."""
     from exovision.io.tables import write_json
-    from exovision.result import make_folder
+    from exovision.io.folders import make_folder
     from exovision.scoring.score import score as score_folders
 
     scores = score_folders(result, truth)
-    click.echo(scores.to_table().to_string(index=False))
+    typer.echo(scores.to_table().to_string(index=False))
     if out is not None:
         make_folder(out.parent)
         write_json(scores.to_dict(), out)
@@ -242,7 +241,7 @@ def doctor() -> int:
 
     checks = examine()
     for check in checks:
-        click.echo(f"{'ok ' if check.passed else 'BAD'}  {check.name}: {check.found}")
+        typer.echo(f"{'ok ' if check.passed else 'BAD'}  {check.name}: {check.found}")
     return 0 if all(check.passed for check in checks) else 2
 
 
@@ -278,7 +277,7 @@ def models_list() -> int:
     import exovision_models
 
     for name in exovision_models.names():
-        click.echo(f"{name}  {exovision_models.weights(name).stat().st_size / 1e6:.1f} MB")
+        typer.echo(f"{name}  {exovision_models.weights(name).stat().st_size / 1e6:.1f} MB")
     return 0
 
 
@@ -290,17 +289,17 @@ def models_verify() -> int:
     try:
         for name in exovision_models.names():
             exovision_models.weights(name)
-            click.echo(f"{name}  intact")
+            typer.echo(f"{name}  intact")
     except exovision_models.WeightsError as error:
         raise InputError(str(error)) from error
     return 0
 
 
 def _emit(text: str, out: Path | None) -> int:
-    from exovision.result import make_folder
+    from exovision.io.folders import make_folder
 
     if out is None:
-        click.echo(text, nl=False)
+        typer.echo(text, nl=False)
         return 0
     if out.exists():
         raise SettingsError(f"{out}: exists already; remove it or choose another file with --out")
@@ -351,7 +350,7 @@ def _roles(text: str | None) -> dict[str, int] | None:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    typer.echo(text, err=True)
 
 
 @contextmanager

@@ -11,11 +11,12 @@ import pandas as pd
 
 from exovision import schema
 from exovision.errors import OutputError
+from exovision.io.folders import make_folder
+from exovision.io.label_files import LabelWriter
 from exovision.io.provenance import provenance
 from exovision.io.rois import write_rois
 from exovision.io.tables import write_csv, write_json, write_parquet
 from exovision.io.tracks import write_napari_tracks, write_trackmate
-from exovision.io.label_files import LabelWriter
 from exovision.records import Movie
 from exovision.report.html import write_report
 from exovision.settings import Settings
@@ -56,7 +57,7 @@ class Result:
     device: str
     seconds: float
 
-    def save(self, out: str | Path) -> Path:
+    def save(self, out: str | Path, *, key: str | None = None) -> Path:
         """Write every file of the contract into `out`; `run.json` comes last and marks the folder complete.
 
         Returns
@@ -109,23 +110,3 @@ class Result:
         write_rois(folder / "rois.zip", self.labels, self.events, pixel_size_um=self.movie.pixel_size_um)
         write_trackmate(folder / "exosome_tracks.xml", self.spots, self.movie)
         write_napari_tracks(folder / "exosome_tracks_napari.csv", self.spots)
-
-
-def make_folder(folder: Path) -> Path:
-    """Make a folder with its parents and return it.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be made or a file cannot be created in it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".exovision-write-test"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: the output folder must be writable, got: {error.strerror}; choose another with --out"
-        ) from error
-    return folder

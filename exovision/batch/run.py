@@ -20,7 +20,7 @@ from exovision.io.tables import write_csv, write_json
 from exovision.pipeline import analyse
 from exovision.progress import Progress, silent
 from exovision.report.index import write_index
-from exovision.result import make_folder
+from exovision.io.folders import make_folder
 
 FAILURE_COLUMNS = {"movie": "string", "path": "string", "error": "string"}
 Watcher = Callable[[str], Progress]
