@@ -103,9 +103,9 @@ def diffusion(
 
 def _noise(steps: Floats, waits: Floats, exposure_s: float) -> float:
     """Return the localisation variance of a track from both moments of its displacements, µm²."""
-    power, product = np.mean(steps**2), np.mean(steps[1:] * steps[:-1])
-    d = (power + 2 * product) / (2 * np.mean(waits))
-    return max(float(max(d, 0.0) * exposure_s / 3 - product), 0.0)
+    power, product = float(np.mean(steps**2)), float(np.mean(steps[1:] * steps[:-1]))
+    d = max((power + 2 * product) / (2 * float(np.mean(waits))), 0.0)
+    return max(d * exposure_s / 3 - product, 0.0)
 
 
 def _degrees_of_freedom(d: float, waits: Floats, variance: Floats, exposure_s: float) -> float:
