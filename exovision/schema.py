@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,23 +124,19 @@ def conform(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    data = {
-        name: table[name].astype(dtype) if name in table else pd.Series(pd.NA, index=table.index, dtype=dtype)
-        for name, dtype in columns.items()
-        if dtype != FLOAT
-    }
-    floats = {
-        name: (
-            pd.to_numeric(table[name], errors="coerce").astype(FLOAT)
-            if name in table
-            else pd.Series(float("nan"), index=table.index, dtype=FLOAT)
-        )
-        for name, dtype in columns.items()
-        if dtype == FLOAT
-    }
+    named = {name: _column(table, name, dtype) for name, dtype in columns.items()}
     extra = {name: table[name] for name in table.columns if name not in columns}
-    ordered = {name: floats[name] if name in floats else data[name] for name in columns}
-    return pd.DataFrame({**ordered, **extra}, index=table.index).reset_index(drop=True)
+    return pd.DataFrame({**named, **extra}, index=table.index).reset_index(drop=True)
+
+
+def _column(table: pd.DataFrame, name: str, dtype: str) -> pd.Series[Any]:
+    import pandas as pd
+
+    if name not in table:
+        return pd.Series(float("nan") if dtype == FLOAT else pd.NA, index=table.index, dtype=dtype)
+    if dtype == FLOAT:
+        return pd.to_numeric(table[name], errors="coerce").astype(FLOAT)
+    return table[name].astype(dtype)
 
 
 def empty(columns: Mapping[str, str]) -> pd.DataFrame:
