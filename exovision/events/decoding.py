@@ -1,0 +1,161 @@
+"""Where a track is relative to the membrane, and whether it moves there, decoded over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp, ndtr
+
+from exovision.events.motion import Track
+from exovision.settings import EventSettings
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+OUTSIDE, MOBILE, SLOW, BELOW = range(4)
+"""Outside the band; in the band and diffusing faster, or no faster, than docked; below the band."""
+
+DIFFUSION_GRID: tuple[tuple[float, ...], ...] = (
+    (0.0, 0.2, 1.0, 4.0, 20.0, 100.0),
+    (3.0, 10.0, 40.0),
+    (0.0, 0.2, 0.6),
+    (0.0, 0.1, 0.6, 4.0),
+)
+"""Diffusion coefficients that each state allows with equal weight, in units of the docked limit (P)."""
+
+REACH_UM = 5.0
+"""Range over which distances outside and below the band are taken as uniform (P)."""
+OUTLIER_SHARE, OUTLIER_RANGE_UM = 1e-3, 20.0
+"""Share and range of wrong values: false links and failed outlines (P)."""
+STAY_S, STAY_FRAMES = 30.0, 8.0
+"""A state lasts about this long before another is as likely, whichever is longer (P)."""
+BLOCK = 256
+
+
+def decode(
+    tracks: Sequence[Track], *, band_um: Floats, outline_um: float, interval_s: float, settings: EventSettings
+) -> list[tuple[Ints, Floats]]:
+    """Find the most likely sequence of states of each track, and the probability of each state.
+
+    A hidden Markov model. Distances are uniform within the state's range, blurred by the error of spot and
+    outline; steps in the cell's frame are normal with the state's diffusion. A step counts half for the frame
+    before and half for the frame after, so that a reversed movie gives the reversed answer.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+    band_um : ndarray of shape (len(tracks),)
+        Half-width of the membrane band for each track, µm.
+    outline_um : float
+        Standard deviation of one measured distance that comes from the outline, µm.
+    interval_s : float
+        Median frame interval, s.
+    settings : EventSettings
+
+    Returns
+    -------
+    list of (ndarray of shape (N,), ndarray of shape (N, 4))
+        States as `OUTSIDE`, `MOBILE`, `SLOW`, `BELOW`, and their probabilities.
+
+    References
+    ----------
+    Rabiner 1989, doi:10.1109/5.18626.
+    """
+    persistence = max(STAY_S, STAY_FRAMES * interval_s) if np.isfinite(interval_s) else STAY_S
+    order = sorted(range(len(tracks)), key=lambda i: len(tracks[i]))
+    decoded: dict[int, tuple[Ints, Floats]] = {}
+    for start in range(0, len(order), BLOCK):
+        block = order[start : start + BLOCK]
+        longest = len(tracks[block[-1]])
+        evidence = np.zeros((len(block), longest, len(DIFFUSION_GRID)))
+        stay = np.ones((len(block), max(longest - 1, 0)))
+        for row, i in enumerate(block):
+            n = len(tracks[i])
+            evidence[row, :n] = _evidence(tracks[i], float(band_um[i]), outline_um, settings)
+            stay[row, : n - 1] = np.exp(-np.diff(tracks[i].times_s) / persistence)
+        paths, probabilities = _viterbi(evidence, stay), _posterior(evidence, stay)
+        for row, i in enumerate(block):
+            decoded[i] = paths[row, : len(tracks[i])], probabilities[row, : len(tracks[i])]
+    return [decoded[i] for i in range(len(tracks))]
+
+
+def _evidence(track: Track, band_um: float, outline_um: float, settings: EventSettings) -> Floats:
+    """Return log likelihoods of shape (N, 4) of the distances and steps of one track."""
+    error = np.sqrt(track.se_um**2 + outline_um**2)
+    d = track.distance_um
+    density = np.stack(
+        [
+            ndtr((d - band_um) / error) / REACH_UM,
+            *[(ndtr((d + band_um) / error) - ndtr((d - band_um) / error)) / (2 * band_um)] * 2,
+            ndtr((-d - band_um) / error) / REACH_UM,
+        ],
+        axis=1,
+    )
+    place = np.log((1 - OUTLIER_SHARE) * density + OUTLIER_SHARE / OUTLIER_RANGE_UM)
+    evidence: Floats = np.where(np.isfinite(d)[:, None], place, 0.0)
+    if len(track) > 1:
+        steps = _step_evidence(track, settings.docked_max_diffusion_um2_s)
+        evidence[1:] += steps / 2
+        evidence[:-1] += steps / 2
+    return evidence
+
+
+def _step_evidence(track: Track, unit_um2_s: float) -> Floats:
+    """Return log likelihoods of shape (N - 1, 4) of the steps in the cell's frame."""
+    squared = np.sum(np.diff(track.cell_um, axis=0) ** 2, axis=1)
+    noise = track.se_um[1:] ** 2 + track.se_um[:-1] ** 2
+    waits = np.diff(track.times_s)
+    columns = []
+    for grid in DIFFUSION_GRID:
+        variance = 2 * unit_um2_s * np.outer(waits, grid) + noise[:, None]
+        normal = -squared[:, None] / (2 * variance) - np.log(2 * np.pi * variance)
+        columns.append(logsumexp(normal, axis=1) - np.log(len(grid)))
+    wrong = np.log(OUTLIER_SHARE / OUTLIER_RANGE_UM**2)
+    logs: Floats = np.logaddexp(np.stack(columns, axis=1), wrong)
+    return logs
+
+
+def _transition(stay: Floats, states: int) -> Floats:
+    """Return transition probabilities of shape (B, S, S) for one step: stay, or draw a state anew."""
+    same = np.broadcast_to(np.eye(states), (len(stay), states, states))
+    return stay[:, None, None] * same + (1 - stay[:, None, None]) / states
+
+
+def _viterbi(evidence: Floats, stay: Floats) -> Ints:
+    """Return the most likely paths of shape (B, N)."""
+    n_tracks, n, states = evidence.shape
+    best = evidence[:, 0].copy()
+    came_from = np.zeros((n_tracks, n, states), dtype=np.int64)
+    for t in range(1, n):
+        with np.errstate(divide="ignore"):
+            scores = best[:, :, None] + np.log(_transition(stay[:, t - 1], states))
+        came_from[:, t] = scores.argmax(axis=1)
+        best = scores.max(axis=1) + evidence[:, t]
+    path = np.empty((n_tracks, n), dtype=np.int64)
+    path[:, -1] = best.argmax(axis=1)
+    every = np.arange(n_tracks)
+    for t in range(n - 1, 0, -1):
+        path[:, t - 1] = came_from[every, t, path[:, t]]
+    return path
+
+
+def _posterior(evidence: Floats, stay: Floats) -> Floats:
+    """Return state probabilities of shape (B, N, S) by the forward-backward recursions."""
+    _, n, states = evidence.shape
+    likelihood = np.exp(evidence - evidence.max(axis=2, keepdims=True))
+    forward = np.empty_like(likelihood)
+    backward = np.ones_like(likelihood)
+    forward[:, 0] = likelihood[:, 0]
+    for t in range(1, n):
+        step = _transition(stay[:, t - 1], states)
+        ahead = np.einsum("bi,bij->bj", forward[:, t - 1], step) * likelihood[:, t]
+        forward[:, t] = ahead / ahead.sum(axis=1, keepdims=True)
+    for t in range(n - 2, -1, -1):
+        step = _transition(stay[:, t], states)
+        behind = np.einsum("bij,bj->bi", step, likelihood[:, t + 1] * backward[:, t + 1])
+        backward[:, t] = behind / behind.sum(axis=1, keepdims=True)
+    joint: Floats = forward * backward
+    joint /= joint.sum(axis=2, keepdims=True)
+    return joint
