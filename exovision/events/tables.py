@@ -1,0 +1,240 @@
+"""The contract's tables, filled with what the exosomes did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from exovision import schema
+from exovision.events.decoding import OUTSIDE
+from exovision.events.dockings import Docking
+from exovision.events.motion import Track
+from exovision.events.states import Story, Surfing
+from exovision.settings import EventSettings
+
+Floats = NDArray[np.float64]
+
+CENSORED = {(False, False): "none", (True, False): "left", (False, True): "right", (True, True): "both"}
+
+
+@dataclass(frozen=True)
+class EventTables:
+    """The tables of one movie with events filled in.
+
+    Attributes
+    ----------
+    spots, exosomes, events, cells, fates : DataFrame
+        Columns as in `exovision.schema`.
+    summary : dict
+        Every number that the report prints of events.
+    """
+
+    spots: pd.DataFrame
+    exosomes: pd.DataFrame
+    events: pd.DataFrame
+    cells: pd.DataFrame
+    fates: pd.DataFrame
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def fill_spots(
+    spots: pd.DataFrame, stories: Sequence[Story], *, pixel_size_um: float, settings: EventSettings
+) -> pd.DataFrame:
+    """Return the spots with their state.
+
+    Parameters
+    ----------
+    spots : DataFrame
+    stories : sequence of Story
+    pixel_size_um : float
+    settings : EventSettings
+
+    Returns
+    -------
+    DataFrame
+        Columns of `exovision.schema.SPOTS`. An unlinked spot is free outside the band, else unresolved.
+    """
+    table = spots.reset_index(drop=True)
+    squared = table[["y_se_px", "x_se_px"]].to_numpy(dtype=np.float64) ** 2
+    error = np.sqrt(squared.mean(axis=1)) * pixel_size_um
+    band = np.maximum(settings.band_um, settings.band_sigmas * np.hypot(error, settings.membrane_sigma_um))
+    outside = table["membrane_distance_um"].to_numpy(dtype=np.float64) > band
+    states = np.where(outside, "free", "unresolved").astype(object)
+    for story in stories:
+        states[story.track.rows] = story.states
+    return schema.conform(table.assign(state=pd.array(states, dtype="string")), schema.SPOTS)
+
+
+def fill_events(
+    stories: Sequence[Story],
+    paths: Sequence[NDArray[np.float64]],
+    spots: pd.DataFrame,
+    *,
+    identifiable: bool,
+) -> pd.DataFrame:
+    """Return one row per docking, detachment, unresolved loss and surfing.
+
+    Parameters
+    ----------
+    stories : sequence of Story
+    paths : sequence of ndarray of shape (N, 4)
+        State probabilities of each story's track.
+    spots : DataFrame
+        For the positions in the image.
+    identifiable : bool
+        Whether this movie can tell dockings; a loss never is.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `exovision.schema.EVENTS`, by start frame, exosome and kind; positions are of the start.
+    """
+    rows: list[dict[str, Any]] = []
+    for story, probabilities in zip(stories, paths):
+        for docking in story.dockings:
+            rows.append(_docking_row(docking, identifiable))
+            if docking.left_at is not None:
+                chance = float(np.mean(probabilities[docking.left_at : docking.left_at + 3, OUTSIDE]))
+                rows.append(
+                    _row(docking.track, "detachment", docking.left_at, docking.left_at + 1)
+                    | {"cell_id": docking.cell_id or None, "identifiable": identifiable}
+                    | {"probability": docking.probability * chance}
+                )
+            elif docking.outcome == "loss_unresolved":
+                rows.append(
+                    _row(docking.track, "loss_unresolved", docking.stop - 1, docking.stop)
+                    | {"cell_id": docking.cell_id or None, "identifiable": False}
+                    | {"probability": docking.probability}
+                )
+        rows += [_surfing_row(part) for part in story.surfing]
+    rows.sort(key=lambda row: (row["start_frame"], row["exosome_id"], row["kind"]))
+    table = pd.DataFrame(rows, columns=None if rows else ["event_id"])
+    if rows:
+        at = spots.reset_index(drop=True).loc[table.pop("spot"), ["y_um", "x_um"]].reset_index(drop=True)
+        table = table.assign(event_id=np.arange(1, len(table) + 1), y_um=at["y_um"], x_um=at["x_um"])
+    return schema.conform(table, schema.EVENTS)
+
+
+def _row(track: Track, kind: str, start: int, stop: int) -> dict[str, Any]:
+    """Return what all kinds of event share; spots `start` to `stop - 1` of the track."""
+    known = track.distance_um[start:stop][np.isfinite(track.distance_um[start:stop])]
+    return {
+        "kind": kind,
+        "exosome_id": track.exosome_id,
+        "cell_id": int(track.nearest[start]) or None,
+        "start_frame": int(track.frames[start]),
+        "end_frame": int(track.frames[stop - 1]),
+        "start_s": float(track.times_s[start]),
+        "end_s": float(track.times_s[stop - 1]),
+        "duration_s": float(track.times_s[stop - 1] - track.times_s[start]),
+        "censored": "none",
+        "spot": int(track.rows[start]),
+        "membrane_distance_um": float(np.median(known)) if known.size else float("nan"),
+    }
+
+
+def _docking_row(docking: Docking, identifiable: bool) -> dict[str, Any]:
+    d = docking.diffusion
+    return _row(docking.track, "docking", docking.start, docking.stop) | {
+        "cell_id": docking.cell_id or None,
+        "censored": docking.censored,
+        "probability": docking.probability,
+        "identifiable": identifiable,
+        "diffusion_um2_s": d.d_um2_s,
+        "diffusion_um2_s_lo": d.lo,
+        "diffusion_um2_s_hi": d.hi,
+    }
+
+
+def _surfing_row(part: Surfing) -> dict[str, Any]:
+    return _row(part.track, "surfing", part.start, part.stop) | {
+        "probability": part.probability,
+        "identifiable": True,
+    }
+
+
+def fill_exosomes(exosomes: pd.DataFrame, stories: Sequence[Story]) -> pd.DataFrame:
+    """Return the exosomes with what they did at membranes.
+
+    Parameters
+    ----------
+    exosomes : DataFrame
+        `exosome_id` and whatever is known of the track; diffusion on the stage.
+    stories : sequence of Story
+
+    Returns
+    -------
+    DataFrame
+        Columns of `exovision.schema.EXOSOMES`. The diffusion of an exosome that docked is that of its longest
+        docking in the cell's frame, of any other that of the whole track on the stage.
+    """
+    table = schema.conform(exosomes, schema.EXOSOMES)
+    facts = pd.DataFrame([_facts(story) for story in stories], columns=["exosome_id", *FACTS])
+    facts = facts.astype({name: schema.EXOSOMES[name] for name in facts.columns})
+    aligned = facts.set_index("exosome_id").reindex(table["exosome_id"])
+    for name in FACTS:
+        known = aligned[name].reset_index(drop=True)
+        table[name] = known if name in ALWAYS else known.combine_first(table[name])
+    return schema.conform(table, schema.EXOSOMES)
+
+
+ALWAYS = (
+    "cell_id",
+    "comoving",
+    "min_membrane_distance_um",
+    "dockings",
+    "dwell_s",
+    "dwell_censored",
+    "outcome",
+)
+MOTION = ("diffusion_um2_s", "diffusion_um2_s_lo", "diffusion_um2_s_hi", "alpha")
+FACTS = (*ALWAYS, *MOTION)
+
+
+def _facts(story: Story) -> dict[str, Any]:
+    distance = story.track.distance_um[np.isfinite(story.track.distance_um)]
+    facts: dict[str, Any] = {
+        "exosome_id": story.track.exosome_id,
+        "comoving": story.whole.comoving,
+        "min_membrane_distance_um": float(distance.min()) if distance.size else float("nan"),
+        "dockings": len(story.dockings),
+    }
+    if not story.dockings:
+        return facts
+    last = story.dockings[-1]
+    longest = max(story.dockings, key=lambda docking: docking.stop - docking.start)
+    left = any(docking.censored in ("left", "both") for docking in story.dockings)
+    right = any(docking.censored in ("right", "both") for docking in story.dockings)
+    dwell = sum(docking.seconds[1] - docking.seconds[0] for docking in story.dockings)
+    return (
+        facts
+        | {"cell_id": last.cell_id or None, "outcome": last.outcome, "comoving": last.comotion.comoving}
+        | {"dwell_s": dwell, "dwell_censored": CENSORED[left, right]}
+        | dict(zip(MOTION, longest.diffusion))
+    )
+
+
+def fill_cells(cells: pd.DataFrame, dockings: Sequence[Docking]) -> pd.DataFrame:
+    """Return the cells with the exosomes docked in each frame and the dockings begun so far (0 for none)."""
+    table = cells.reset_index(drop=True)
+    ids, frames = (table[name].to_numpy(dtype=np.int64) for name in ("cell_id", "frame"))
+    now, so_far = (np.zeros(len(table), dtype=np.int64) for _ in range(2))
+    rows_of = {int(str(cell)): np.asarray(rows) for cell, rows in table.groupby(ids).indices.items()}
+    for docking in dockings:
+        rows = rows_of.get(docking.cell_id, np.empty(0, dtype=np.int64))
+        first, last = docking.frames
+        now[rows] += (frames[rows] >= first) & (frames[rows] <= last)
+        so_far[rows] += frames[rows] >= first
+    return schema.conform(table.assign(docked_now=now, dockings_so_far=so_far), schema.CELLS)
+
+
+def fill_fates(fates: pd.DataFrame, dockings: Sequence[Docking]) -> pd.DataFrame:
+    """Return the cells' fates with the number of dockings on each."""
+    hits = pd.Series([docking.cell_id for docking in dockings], dtype="Int64").value_counts()
+    counted = fates["cell_id"].astype("Int64").map(hits).fillna(0)
+    return schema.conform(fates.assign(dockings=counted), schema.FATES)
