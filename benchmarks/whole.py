@@ -49,8 +49,8 @@ def peak_gb() -> float:
 def measure(path: Path, frames: int) -> dict[str, float]:
     """Analyse the movie at `path` stretched to `frames` frames and return what it cost."""
     import exovision
+    import exovision.nets.unet
     import exovision.pipeline
-    import exovision.nets.unet  # noqa: F401
     from exovision.calibration import regular_times
 
     imports = peak_gb()

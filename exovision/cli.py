@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import exovision
 from exovision.errors import Cancelled, ExovisionError, InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -221,8 +220,8 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Write the metrics as JSON to this file.")] = None,
 ) -> int:
     """Compare a result with the truth: every metric, as a table and as JSON."""
-    from exovision.io.tables import write_json
     from exovision.io.folders import make_folder
+    from exovision.io.tables import write_json
     from exovision.scoring.score import score as score_folders
 
     scores = score_folders(result, truth)

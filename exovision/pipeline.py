@@ -5,23 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from exovision import schema
 from exovision.cells.features import measure
 from exovision.cells.outlines import Outlines, zone_areas_um2
 from exovision.cells.tracking import CellTracker
-from exovision.correction.bleaching import estimate_bleaching
 from exovision.correction.drift import DriftEstimator
 from exovision.errors import InputError
-from exovision.events.find import find_events
 from exovision.exosomes.detection import Detector
-from exovision.exosomes.linking import link
-from exovision.exosomes.motion import summarise
 from exovision.io.label_files import LabelWriter
 from exovision.methods import SEGMENTERS, Segmenter
 from exovision.progress import Progress, silent
@@ -135,7 +129,9 @@ class _Stream:
         detector = Detector(
             self.settings.exosomes, self.settings.camera, pixel_size_um=self.movie.pixel_size_um
         )
-        first = [image for _, image in self._images("exosome", range(self.movie.n_frames), PREPARATION_FRAMES)]
+        first = [
+            image for _, image in self._images("exosome", range(self.movie.n_frames), PREPARATION_FRAMES)
+        ]
         if not first:
             raise InputError(
                 f"{self.movie.path or self.movie.name}: the exosome channel must hold an image, got only zeros "
@@ -171,7 +167,9 @@ class _Stream:
         for t in chunk:
             self.drift.update(registration.get(t), t)
             if t in segmented:
-                self._take_cells(t, segmented[t], {role: images[role][t] for role in images if t in images[role]})
+                self._take_cells(
+                    t, segmented[t], {role: images[role][t] for role in images if t in images[role]}
+                )
             self.labels.append(self.current)
             if t in detected:
                 self.spots.append(self._place(detected[t]))

@@ -75,9 +75,17 @@ EVENTS: Mapping[str, str] = {
     "fusion_log_likelihood_ratio": FLOAT,
     **{
         f"p_{name}": FLOAT
-        for name in (
-            "detached bleached left_focus hemifused fused kiss_and_run taken_up aggregated unresolved"
-        ).split()
+        for name in [
+            "detached",
+            "bleached",
+            "left_focus",
+            "hemifused",
+            "fused",
+            "kiss_and_run",
+            "taken_up",
+            "aggregated",
+            "unresolved",
+        ]
     },
     **_with_interval("diffusion_um2_s", "dequench_gain", "release_tau_s", "spread_fraction"),
 }
@@ -129,7 +137,7 @@ def conform(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame({**named, **extra}, index=table.index).reset_index(drop=True)
 
 
-def _column(table: pd.DataFrame, name: str, dtype: str) -> pd.Series[Any]:
+def _column(table: pd.DataFrame, name: str, dtype: Any) -> Any:
     import pandas as pd
 
     if name not in table:

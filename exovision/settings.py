@@ -21,7 +21,9 @@ class Stage(BaseModel):
 class ReadingSettings(Stage):
     """How movies are read."""
 
-    projection: Literal["max", "mean"] | int = Field("max", description="Z to one plane: max, mean or an index")
+    projection: Literal["max", "mean"] | int = Field(
+        "max", description="Z to one plane: max, mean or an index"
+    )
     chunk_frames: int = Field(16, ge=1, description="frames held at once; does not change results")
 
 
@@ -74,17 +76,23 @@ class EventSettings(Stage):
     band_um: float = Field(0.3, gt=0, description="least half-width of the membrane band")
     band_sigmas: float = Field(2.0, ge=0, description="band in standard errors of the signed distance")
     membrane_sigma_um: float = Field(0.1, ge=0, description="standard error of the segmented outline")
-    docked_max_diffusion_um2_s: float = Field(0.05, gt=0, description="docked exosomes diffuse less, cell frame")
+    docked_max_diffusion_um2_s: float = Field(
+        0.05, gt=0, description="docked exosomes diffuse less, cell frame"
+    )
     docked_min_s: float = Field(10.0, ge=0, description="shortest docking")
     docked_min_frames: int = Field(3, ge=2, description="shortest docking, frames")
     docked_max_gap_frames: int = Field(2, ge=0, description="gap inside one docking that is bridged")
     free_diffusion_um2_s: float = Field(5.0, gt=0, description="freely diffusing vesicle, for chance dwell")
-    stuck_sigmas: float = Field(3.0, gt=0, description="membrane motion that shows a spot is fixed to the glass")
+    stuck_sigmas: float = Field(
+        3.0, gt=0, description="membrane motion that shows a spot is fixed to the glass"
+    )
     surfing_min_speed_um_s: float = Field(0.01, gt=0, description="slowest directed motion called surfing")
     surfing_max_speed_um_s: float = Field(0.1, gt=0, description="fastest directed motion called surfing")
     surfing_min_alpha: float = Field(1.3, gt=0, description="least anomalous exponent of surfing")
     surfing_min_path_um: float = Field(1.0, gt=0, description="least net path of surfing")
-    inside_min_frames: int = Field(3, ge=1, description="frames below the band before a spot counts as inside")
+    inside_min_frames: int = Field(
+        3, ge=1, description="frames below the band before a spot counts as inside"
+    )
     intensity_tolerance: float = Field(0.3, gt=0, lt=1, description="kept intensity of a detaching exosome")
     ring_inner_um: float = Field(1.0, gt=0, description="local ring of the chance test, inner distance")
     ring_outer_um: float = Field(3.0, gt=0, description="local ring of the chance test, outer distance")

@@ -15,12 +15,12 @@ import pandas as pd
 import exovision
 from exovision.batch.jobs import Job
 from exovision.errors import ExovisionError
+from exovision.io.folders import make_folder
 from exovision.io.provenance import fingerprint
 from exovision.io.tables import write_csv, write_json
 from exovision.pipeline import analyse
 from exovision.progress import Progress, silent
 from exovision.report.index import write_index
-from exovision.io.folders import make_folder
 
 FAILURE_COLUMNS = {"movie": "string", "path": "string", "error": "string"}
 Watcher = Callable[[str], Progress]
@@ -168,7 +168,9 @@ def _write_overview(jobs: Sequence[Job], out: Path, outcome: Outcome, *, seconds
     write_csv(movies, out / "movies.csv", {"movie": "string"})
     write_csv(pd.DataFrame(outcome.failures), out / "failures.csv", FAILURE_COLUMNS)
     index = write_index(out, movies=movies, failures=outcome.failures)
-    outcome.report = out / complete[0].entry.name / "report.html" if len(jobs) == len(complete) == 1 else index
+    outcome.report = (
+        out / complete[0].entry.name / "report.html" if len(jobs) == len(complete) == 1 else index
+    )
     write_json(
         {
             "version": exovision.__version__,

@@ -38,7 +38,13 @@ UNKNOWN = Diffusion(*(float("nan"),) * 4)
 
 
 def diffusion(
-    y_um: Floats, x_um: Floats, times_s: Floats, se_um: Floats | float, exposure_s: float = 0.0
+    y_um: Floats,
+    x_um: Floats,
+    times_s: Floats,
+    se_um: Floats | float,
+    exposure_s: float = 0.0,
+    *,
+    axes: int = 2,
 ) -> Diffusion:
     r"""Estimate diffusion coefficient and anomalous exponent of one track.
 
@@ -60,6 +66,9 @@ def diffusion(
         Standard error per coordinate, µm; where one is not finite, the error is estimated from the track.
     exposure_s : float
         Time over which one position is averaged, s.
+    axes : int
+        2 for diffusion in the image plane; 1 along a curve, such as a membrane seen edge-on: the position
+        across it then shows only error, whatever the curve's direction.
 
     Returns
     -------
@@ -93,10 +102,10 @@ def diffusion(
     steps, waits = np.diff(at, axis=0), np.diff(times)
     variance = error**2 if np.isfinite(error).all() else np.full(len(times), _noise(steps, waits, exposure_s))
     sums = variance[1:] + variance[:-1]
-    clock = 2 * float(np.mean(waits)) - 2 * exposure_s / 3
+    clock = axes * (float(np.mean(waits)) - exposure_s / 3)
     power, noise = float(np.mean(steps**2)), float(np.mean(sums))
     d = max((power - noise) / clock, 0.0)
-    dof = _degrees_of_freedom(d, waits, variance, exposure_s)
+    dof = _degrees_of_freedom(d, waits, variance, exposure_s, axes)
     lo, hi = ((power * dof / chdtri(dof, tail) - noise) / clock for tail in (0.025, 0.975))
     return Diffusion(d, max(float(lo), 0.0), max(float(hi), 0.0), _exponent(at, times, variance))
 
@@ -108,12 +117,16 @@ def _noise(steps: Floats, waits: Floats, exposure_s: float) -> float:
     return max(d * exposure_s / 3 - product, 0.0)
 
 
-def _degrees_of_freedom(d: float, waits: Floats, variance: Floats, exposure_s: float) -> float:
+def _degrees_of_freedom(d: float, waits: Floats, variance: Floats, exposure_s: float, axes: int) -> float:
     """Return the effective degrees of freedom of the mean squared displacement over both axes."""
-    diagonal = 2 * d * (waits - exposure_s / 3) + variance[1:] + variance[:-1]
-    beside = d * exposure_s / 3 - variance[1:-1]
-    spread = float(np.sum(diagonal**2) + 2 * np.sum(beside**2))
-    return 2 * float(np.sum(diagonal)) ** 2 / spread if spread > 0 else 2.0 * len(waits)
+    total = spread = 0.0
+    for axis in range(2):
+        rate = d if axis < axes else 0.0
+        diagonal = 2 * rate * (waits - exposure_s / 3) + variance[1:] + variance[:-1]
+        beside = rate * exposure_s / 3 - variance[1:-1]
+        total += float(np.sum(diagonal))
+        spread += float(np.sum(diagonal**2) + 2 * np.sum(beside**2))
+    return total**2 / spread if spread > 0 else float(axes * len(waits))
 
 
 def _exponent(at: Floats, times: Floats, variance: Floats) -> float:

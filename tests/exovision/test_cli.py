@@ -13,10 +13,20 @@ import tifffile
 from exovision import schema
 from exovision.cli import run
 
-FILES = (
-    "run.json report.html spots.parquet exosomes.csv events.csv cells.parquet fates.csv summary.json "
-    "cell_labels.ome.tif rois.zip exosome_tracks.xml exosome_tracks_napari.csv"
-).split()
+FILES = [
+    "run.json",
+    "report.html",
+    "spots.parquet",
+    "exosomes.csv",
+    "events.csv",
+    "cells.parquet",
+    "fates.csv",
+    "summary.json",
+    "cell_labels.ome.tif",
+    "rois.zip",
+    "exosome_tracks.xml",
+    "exosome_tracks_napari.csv",
+]
 PLAIN = ("--pixel-size-um", "0.108", "--frame-interval-s", "2", "--device", "cpu")
 
 
@@ -48,7 +58,9 @@ def test_a_run_leaves_every_file_and_a_second_run_skips_it(
     assert run(command) == 0
     folder = tmp_path / "movie"
     assert [name for name in FILES if not (folder / name).is_file()] == []
-    assert all((tmp_path / name).is_file() for name in ("run.json", "movies.csv", "failures.csv", "report.html"))
+    assert all(
+        (tmp_path / name).is_file() for name in ("run.json", "movies.csv", "failures.csv", "report.html")
+    )
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     capsys.readouterr()
     assert run(command) == 0
@@ -158,7 +170,9 @@ def test_a_wrong_channel_index_is_one_line_and_exit_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "m.tif", pixels())
-    assert run(["run", str(path), "--out", str(tmp_path / "o"), "--channels", "exosome=0,cell=7", *PLAIN]) == 2
+    assert (
+        run(["run", str(path), "--out", str(tmp_path / "o"), "--channels", "exosome=0,cell=7", *PLAIN]) == 2
+    )
     one_line(capsys, "cell=7", "0 to 1")
 
 
@@ -173,7 +187,7 @@ def test_a_wrong_channel_index_is_one_line_and_exit_2(
         (pixels(), "cell=1"),
         (np.concatenate([pixels(2), pixels(2) * 0, pixels(2)]), "exosome=0,cell=1"),
     ],
-    ids="one_frame float eight_bit nothing_in_it exosomes_only cells_only black_frames".split(),
+    ids=["one_frame", "float", "eight_bit", "nothing_in_it", "exosomes_only", "cells_only", "black_frames"],
 )
 def test_odd_but_usable_movies_are_analysed(data: np.ndarray, channels: str, tmp_path: Path) -> None:
     path = write(tmp_path / "m.tif", data)

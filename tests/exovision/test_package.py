@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import exovision
 import pytest
+
+import exovision
 
 
 def test_importing_exovision_loads_neither_torch_nor_pandas() -> None:

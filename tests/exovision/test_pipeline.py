@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from exovision.io.labels_source import open_labels
 
 import exovision
 from exovision.errors import Cancelled, InputError
-from exovision.io.labels_source import open_labels
 from exovision.records import Movie
 from exovision.settings import Settings
 
@@ -45,7 +45,9 @@ def test_given_labels_keep_their_ids(tiny: Path) -> None:
     result = exovision.analyse(movie, labels=labels, device="cpu")
     for t in (0, movie.n_frames - 1):
         np.testing.assert_array_equal(result.labels[t], labels[t])
-    assert set(result.cells["cell_id"]) == {int(i) for t in range(len(labels)) for i in np.unique(labels[t]) if i}
+    assert set(result.cells["cell_id"]) == {
+        int(i) for t in range(len(labels)) for i in np.unique(labels[t]) if i
+    }
 
 
 def test_progress_reaches_the_end_and_can_cancel(tiny: Path) -> None:
@@ -73,6 +75,7 @@ def test_a_movie_without_useful_channels_is_refused() -> None:
 def test_the_docking_scene_is_scored_above_the_bars(tmp_path: Path) -> None:
     from exovision.scoring.score import score
     from exovision.simulation.movie import simulate, write
+
     from exovision.simulation.scene import load_scene
 
     write(simulate(load_scene("demo"), seed=101), tmp_path)

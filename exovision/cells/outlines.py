@@ -1,0 +1,255 @@
+"""Sub-pixel outlines of cells, the signed distance of spots to them, and areas near the membrane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from exovision.calibration import px2_to_um2, px_to_um, um_to_px
+from exovision.numerics.contours import smooth_closed, trace_regions
+from exovision.numerics.distance import label_distance, outline_distance
+
+SMOOTHING_PX = 19.0
+"""Cutoff wavelength along the outline. On digitised discs of radius 10 to 75 px the rms error of an outline falls
+from .29 px (none) to .09 px; shorter wavelengths leave more of the pixel grid, longer ones shrink small cells."""
+_MARGIN = 20
+_EDGE_PX = 0.36
+"""From a pixel's centre to the edge if the next pixel is outside: .5 along the axes, less between. This value
+makes band areas right within 2.5 % on digitised discs, for bands of 1.5 px and wider."""
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """The closed sub-pixel outlines of all cells of one frame.
+
+    Attributes
+    ----------
+    cell_ids : ndarray of shape (K,)
+        Ascending.
+    starts : ndarray of shape (K + 1,)
+        Cell k owns `vertices_px[starts[k]:starts[k + 1]]`.
+    vertices_px : ndarray of shape (N, 2)
+        (y, x), about 1 px apart, from +x towards +y (clockwise on a screen whose y points down). The first of
+        a cell is its origin: the outermost point of the outline in direction +x from the centroid.
+    membrane : ndarray of shape (N,)
+        False where the segment that begins at this vertex runs along the image edge and is no membrane.
+    arc_um : ndarray of shape (N,)
+        Length along the outline from the cell's origin, µm.
+    pixel_size_um : float
+    """
+
+    cell_ids: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    vertices_px: NDArray[np.float64]
+    membrane: NDArray[np.bool_]
+    arc_um: NDArray[np.float64]
+    pixel_size_um: float
+
+    @classmethod
+    def from_labels(cls, labels: NDArray[np.int32], *, pixel_size_um: float) -> Outlines:
+        """Trace and smooth the outline of each cell.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (Y, X)
+            A value is the `cell_id`, 0 is background.
+        pixel_size_um : float
+
+        Returns
+        -------
+        Outlines
+            Empty if there are no cells.
+
+        Notes
+        -----
+        Only the largest 4-connected part of a cell has an outline; holes are filled. Where a cell touches the
+        image edge, its outline follows the edge there.
+        """
+        padded = np.pad(np.pad(labels, _MARGIN, mode="edge"), 1)
+        loops = trace_regions(padded)
+        parts = [
+            _outline(points - (_MARGIN + 1), (labels.shape[0], labels.shape[1])) for points in loops.values()
+        ]
+        sizes = [len(vertices) for vertices, _, _ in parts]
+        return cls(
+            cell_ids=np.fromiter(loops, dtype=np.int32),
+            starts=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64),
+            vertices_px=np.concatenate([np.empty((0, 2)), *(vertices for vertices, _, _ in parts)]),
+            membrane=np.concatenate([np.empty(0, dtype=bool), *(membrane for _, membrane, _ in parts)]),
+            arc_um=px_to_um(np.concatenate([np.empty(0), *(arc for _, _, arc in parts)]), pixel_size_um),
+            pixel_size_um=pixel_size_um,
+        )
+
+    def vertices_of(self, cell_id: int) -> NDArray[np.float64]:
+        """Return the outline of one cell, shape (N, 2), (y, x) in px, closed without repeating the first.
+
+        Raises
+        ------
+        KeyError
+            If the cell is not in this frame.
+        """
+        at = np.flatnonzero(self.cell_ids == cell_id)
+        if not at.size:
+            raise KeyError(cell_id)
+        return self.vertices_px[self.starts[at[0]] : self.starts[at[0] + 1]]
+
+    def place(
+        self, points_px: NDArray[np.float64]
+    ) -> tuple[pd.api.extensions.ExtensionArray, NDArray[np.float64], NDArray[np.float64]]:
+        """Find the nearest cell of each point and where it lies on the membrane.
+
+        Parameters
+        ----------
+        points_px : ndarray of shape (M, 2)
+            (y, x), finite.
+
+        Returns
+        -------
+        cell_id : Int64 array of shape (M,)
+            The cell that holds the point, else the one with the nearest membrane; null without cells.
+        distance_um : ndarray of shape (M,)
+            Exact distance to that cell's outline, µm, negative inside; NaN without cells, and inside a cell
+            that has no membrane in the image.
+        contour_um : ndarray of shape (M,)
+            Position of the nearest membrane point along the outline, µm; NaN where the distance is.
+
+        Raises
+        ------
+        InputError
+            If the points are not (M, 2) or not finite.
+        """
+        owner, distance, segment, part = outline_distance(
+            points_px, self.vertices_px, self.starts, self.membrane
+        )
+        cell_id = pd.array(np.append(self.cell_ids, 0)[owner], dtype="Int64")
+        cell_id[owner < 0] = pd.NA
+        arc = np.full(len(owner), np.nan)
+        near = segment >= 0
+        if near.any():
+            step = self._step_um()[segment[near]]
+            arc[near] = self.arc_um[segment[near]] + part[near] * step
+        return cell_id, px_to_um(distance, self.pixel_size_um), arc
+
+    def _step_um(self) -> NDArray[np.float64]:
+        """Return the length of each segment, shape (N,), µm."""
+        following = np.arange(1, len(self.vertices_px) + 1)
+        following[self.starts[1:] - 1] = self.starts[:-1]
+        steps = self.vertices_px[following] - self.vertices_px
+        return px_to_um(np.hypot(steps[:, 0], steps[:, 1]), self.pixel_size_um)
+
+
+def _outline(
+    cracks: NDArray[np.float64], shape: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Return the smoothed vertices, whether each segment is membrane, and the arc length in px."""
+    smooth = smooth_closed(cracks, cutoff_px=SMOOTHING_PX)
+    limit = np.array(shape) - 0.5
+    vertices = np.clip(smooth, -0.5, limit)
+    vertices = vertices[(vertices != np.roll(vertices, 1, axis=0)).any(axis=1)]
+    vertices = _from_origin(vertices)
+    following = np.roll(vertices, -1, axis=0)
+    along_edge = ((vertices == following) & ((vertices == -0.5) | (vertices == limit))).any(axis=1)
+    steps = np.hypot(*(following - vertices).T)
+    return vertices, ~along_edge, np.concatenate([[0.0], np.cumsum(steps)[:-1]])
+
+
+def _from_origin(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Begin the outline at its outermost crossing of the line from the centroid in direction +x."""
+    following = np.roll(vertices, -1, axis=0)
+    cross = vertices[:, 1] * following[:, 0] - following[:, 1] * vertices[:, 0]
+    centre = ((vertices + following) * cross[:, None]).sum(axis=0) / (3 * cross.sum())
+    downwards = np.flatnonzero((vertices[:, 0] <= centre[0]) & (following[:, 0] > centre[0]))
+    part = (centre[0] - vertices[downwards, 0]) / (following[downwards, 0] - vertices[downwards, 0])
+    x = vertices[downwards, 1] + part * (following[downwards, 1] - vertices[downwards, 1])
+    outermost = int(np.argmax(x))
+    rest = np.roll(vertices, -(downwards[outermost] + 1), axis=0)
+    origin = np.array([[centre[0], x[outermost]]])
+    if (rest[-1] == origin[0]).all():
+        rest = rest[:-1]
+    return np.concatenate([origin, rest])
+
+
+def labels_distance_um(labels: NDArray[np.int32], *, pixel_size_um: float) -> NDArray[np.float32]:
+    """Measure the signed distance of each pixel's centre to the nearest cell edge.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (Y, X)
+        A value is the `cell_id`, 0 is background.
+    pixel_size_um : float
+
+    Returns
+    -------
+    ndarray of shape (Y, X)
+        µm, negative inside; inside, the edge is that of the pixel's own cell, also against a touching
+        neighbour. The image edge is no membrane: without any other, the distance is infinite.
+
+    Notes
+    -----
+    The distance between pixel centres less half a pixel, exact for edges along the axes; on edges at 45° the
+    mean error is -0.15 px. `Outlines.place` has no such error.
+    """
+    distance, _ = label_distance(labels)
+    signed = np.where(labels > 0, np.float32(0.5) - distance, distance - np.float32(0.5))
+    scaled: NDArray[np.float32] = (signed * np.float32(pixel_size_um)).astype(np.float32)
+    return scaled
+
+
+def zone_areas_um2(
+    labels: NDArray[np.int32],
+    *,
+    pixel_size_um: float,
+    band_um: float,
+    ring_inner_um: float,
+    ring_outer_um: float,
+) -> pd.DataFrame:
+    """Measure the areas in which a spot would count as near each cell's membrane or in its local ring.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (Y, X)
+        A value is the `cell_id`, 0 is background.
+    pixel_size_um : float
+    band_um : float
+        Half-width of the docking band: absolute signed distance at most this, µm.
+    ring_inner_um, ring_outer_um : float
+        The ring: signed distance between the two, outside all cells, µm.
+
+    Returns
+    -------
+    DataFrame
+        `cell_id`, `band_um2`, `ring_um2`, a row per cell, ascending. A pixel outside belongs to the nearest
+        cell, and so is counted once; pixels at a limit count in part.
+    """
+    distance, other = label_distance(labels)
+    near = distance < um_to_px(max(band_um, ring_outer_um), pixel_size_um) + 1.5
+    inside = labels[near] > 0
+    owner = np.where(inside, labels[near], other[near])
+    gap = (distance[near] - _EDGE_PX).astype(np.float64)
+    band_px, inner_px, outer_px = (
+        um_to_px(limit, pixel_size_um) for limit in (band_um, ring_inner_um, ring_outer_um)
+    )
+    zones = {
+        "band_um2": _part_below(gap, band_px),
+        "ring_um2": (_part_below(gap, outer_px) - _part_below(gap, inner_px)) * ~inside,
+    }
+    ids = np.unique(labels[labels > 0])
+    areas = {
+        name: np.bincount(owner, weights=zone, minlength=int(ids.max(initial=0)) + 1)[ids]
+        for name, zone in zones.items()
+    }
+    return pd.DataFrame(
+        {
+            "cell_id": pd.array(ids, dtype="Int64"),
+            **{name: px2_to_um2(area.astype(np.float64), pixel_size_um) for name, area in areas.items()},
+        }
+    )
+
+
+def _part_below(gap_px: NDArray[np.float64], limit_px: float) -> NDArray[np.float64]:
+    """Return the part of each pixel that is nearer to the edge than the limit."""
+    part: NDArray[np.float64] = np.clip(limit_px - gap_px + 0.5, 0, 1)
+    return part

@@ -1,0 +1,52 @@
+"""The probability that a fitted peak is a spot of light the width of the PSF."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+COEFFICIENTS: tuple[float, ...] = (-5.0, 1.4, -6.0, -4.0)
+WIDTH_TOLERANCE = 0.15
+"""Relative deviation from the PSF's width that is natural: aggregates, focus, motion blur."""
+
+OVER_RIDGE_CAP = 8.0
+WIDTH_CAP = 2.0
+
+
+def features(over_ridge: Floats, width_ratio: Floats, width_se: Floats) -> Floats:
+    """Return the regressors of the logistic model.
+
+    Parameters
+    ----------
+    over_ridge : ndarray of shape (M,)
+        Standard deviations by which the spot rises above the best-fitting ridge.
+    width_ratio : ndarray of shape (M,)
+        Freely fitted width over the PSF's.
+    width_se : ndarray of shape (M,)
+        Relative standard error of that width.
+
+    Returns
+    -------
+    ndarray of shape (M, 4)
+        1, the capped rise, and by how much the spot is too narrow and too wide (log ratio beyond what
+        noise and tolerance explain).
+    """
+    deviation = np.log(np.maximum(width_ratio, 1e-3))
+    slack = np.sqrt(WIDTH_TOLERANCE**2 + np.minimum(width_se, 1.0) ** 2)
+    return np.column_stack(
+        [
+            np.ones_like(over_ridge),
+            np.clip(over_ridge, -2.0, OVER_RIDGE_CAP),
+            np.clip(-deviation - slack, 0.0, WIDTH_CAP),
+            np.clip(deviation - slack, 0.0, WIDTH_CAP),
+        ]
+    )
+
+
+def probability(over_ridge: Floats, width_ratio: Floats, width_se: Floats) -> Floats:
+    """Return the calibrated probability of each fitted peak, shape (M,); parameters as in `features`."""
+    logit = features(over_ridge, width_ratio, width_se) @ np.array(COEFFICIENTS)
+    result: Floats = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
+    return result

@@ -1,0 +1,257 @@
+"""A folder with a file per time point, channel or depth, told apart by a regular expression."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from exovision.errors import InputError, SettingsError
+from exovision.io.metadata import Metadata
+from exovision.io.tiff_source import Stack, open_tiff
+
+SUFFIXES = (".tif", ".tiff", ".btf")
+_MOST_GAPS = 20
+_GROUPS = ("t", "c", "z", "p", "well")
+
+
+@dataclass(frozen=True)
+class Image:
+    """One file of a folder movie.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    place : tuple of str
+        Its tokens of the groups t, c, z; empty where the pattern has none.
+    position : str
+        Its well and position, such as `B02_p003`; empty if the pattern names neither.
+    """
+
+    path: Path
+    place: tuple[str, str, str]
+    position: str
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Return the compiled pattern.
+
+    Raises
+    ------
+    SettingsError
+        If it is no regular expression, or names none or unknown groups.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise SettingsError(f"--pattern must be a regular expression, got {pattern!r}: {error}") from error
+    names = set(compiled.groupindex)
+    if not names or names - set(_GROUPS):
+        raise SettingsError(
+            f"--pattern must have named groups among t c z p well, such as (?P<t>\\d+), got {pattern!r} "
+            f"with {', '.join(sorted(names)) or 'none'}"
+        )
+    return compiled
+
+
+def walk(root: Path, *, skip: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Yield the image files below a folder in the order of their names, following links once.
+
+    Hidden files are left out, and so are folders named in `skip` and the outputs of exovision.
+    """
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if name not in skip and not name.startswith("."))
+        real = os.path.realpath(folder)
+        if real in seen or (here != root and "run.json" in files):
+            folders[:] = []
+            continue
+        seen.add(real)
+        yield from (here / name for name in sorted(files) if _is_image(name))
+
+
+def images_in(folder: Path) -> Iterator[Path]:
+    """Yield the image files that lie in a folder itself, in the order of their names."""
+    yield from (path for path in sorted(folder.iterdir()) if _is_image(path.name) and path.is_file())
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+def list_images(folder: Path, pattern: str) -> list[Image]:
+    """Return the files of a folder that match a pattern.
+
+    A pattern with a slash is matched against the path below the folder, any other against the names of the
+    files that lie in the folder itself.
+
+    Raises
+    ------
+    SettingsError
+        If the pattern is wrong.
+    """
+    compiled = compile_pattern(pattern)
+    files = walk(folder) if "/" in pattern else images_in(folder)
+    matches = ((path, compiled.search(path.relative_to(folder).as_posix())) for path in files)
+    return [Image(path, *_tokens(match)) for path, match in matches if match]
+
+
+def _tokens(match: re.Match[str]) -> tuple[tuple[str, str, str], str]:
+    found = {name: token or "" for name, token in match.groupdict().items()}
+    p = found.get("p", "")
+    parts = (found.get("well", ""), f"p{int(p):03d}" if p.isdecimal() else p)
+    t, c, z = (found.get(axis, "") for axis in "tcz")
+    return (t, c, z), "_".join(filter(None, parts))
+
+
+class FolderPlanes:
+    """The single images of one movie, opened one at a time; None where an image is missing."""
+
+    def __init__(self, files: Sequence[Path | None], shape: tuple[int, int]) -> None:
+        self._files, self._shape = files, shape
+
+    def missing(self, k: int) -> bool:
+        """Tell whether plane `k` has no file."""
+        return self._files[k] is None
+
+    def read(self, k: int) -> NDArray[Any]:
+        """Return plane `k`, shape (Y, X).
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged, of another size, or holds more than one image.
+        """
+        path = self._files[k]
+        if path is None:
+            raise InputError(f"image {k} was wanted, the folder has no file for it; skip this frame")
+        stack = _single_image(path)
+        try:
+            if stack.image_shape != self._shape:
+                raise InputError(
+                    f"{path}: an image of {self._shape} px like the first one was wanted, "
+                    f"got {stack.image_shape}; move it out of the folder or correct --pattern"
+                )
+            return stack.planes.read(0)
+        finally:
+            stack.planes.close()
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+
+def _single_image(path: Path) -> Stack:
+    stack = open_tiff(path)
+    if math.prod(size for _, size in stack.axes) > 1:
+        stack.planes.close()
+        raise InputError(
+            f"{path}: one image a file was wanted, got axes {stack.axes}; leave --pattern out for stacks"
+        )
+    return stack
+
+
+def open_folder(folder: Path, *, pattern: str | None, position: str | None = None) -> Stack:
+    """Open one movie of a folder of single images.
+
+    Time tokens must be numbers and are frames in their order; a step larger than 1 between all of them is one
+    frame, a number left out is a frame without image. Channels are numbered in the order of their tokens.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the images are.
+    pattern : str
+        Regular expression with named groups t, c, z, p, well.
+    position : str, optional
+        Well and position, such as `B02_p003`; needed when there are several.
+
+    Raises
+    ------
+    InputError
+        If no file matches, the position is missing or unknown, a token is no number, or two files claim one
+        place.
+    """
+    if pattern is None:
+        raise InputError(
+            f"{folder}: a movie file was wanted, got a folder; pass --pattern with named groups, "
+            r"such as 't(?P<t>\d+)_c(?P<c>\d+)'"
+        )
+    images = list_images(folder, pattern)
+    if not images:
+        raise InputError(f"{folder}: images that match {pattern!r} were wanted, got none; correct --pattern")
+    images = _choose(folder, images, position)
+    axes, files, notes = _arrange(folder, images)
+    first = _single_image(images[0].path)
+    first.planes.close()
+    names = tuple(sorted({image.place[1] for image in images}, key=_natural))
+    metadata = Metadata(pixel_size_um=first.metadata.pixel_size_um, channel_names=names)
+    planes = FolderPlanes(files, first.image_shape)
+    return Stack(axes, True, first.image_shape, metadata, planes, notes)
+
+
+def _arrange(
+    folder: Path, images: Sequence[Image]
+) -> tuple[tuple[tuple[str, int], ...], list[Path | None], tuple[str, ...]]:
+    """Return the axes, the file of every plane in the order T, C, Z, and notes."""
+    frames = _numbers(folder, "t", [image.place[0] for image in images])
+    depths = _numbers(folder, "z", [image.place[2] for image in images])
+    channels = sorted({image.place[1] for image in images}, key=_natural)
+    placed: dict[tuple[int, str, int], Path] = {}
+    for image in images:
+        t, c, z = image.place
+        place = int(t or 0), c, int(z or 0)
+        if place in placed:
+            raise InputError(
+                f"{folder}: one file for each t, c and z was wanted, {placed[place].name} and "
+                f"{image.path.name} claim the same; correct --pattern"
+            )
+        placed[place] = image.path
+    files = [placed.get((t, c, z)) for t in frames for c in channels for z in depths]
+    notes = (
+        [] if frames.step == 1 else [f"time numbers advance by {frames.step}: taken as consecutive frames"]
+    )
+    if missing := files.count(None):
+        notes.append(f"{missing} of {len(files)} images are missing: not acquired")
+    axes = (("T", len(frames)), ("C", len(channels)), ("Z", len(depths)))
+    return axes, files, tuple(notes)
+
+
+def _choose(folder: Path, images: list[Image], position: str | None) -> list[Image]:
+    known = sorted({image.position for image in images}, key=_natural)
+    if position is None and len(known) == 1:
+        return images
+    if position not in known:
+        came = "none was chosen" if position is None else f"got {position!r}"
+        raise InputError(
+            f"{folder}: one position of {known[0]} to {known[-1]} was wanted, {came}; name one of these"
+        )
+    return [image for image in images if image.position == position]
+
+
+def _natural(token: str) -> tuple[int, int, str]:
+    return (0, int(token), token) if token.isdecimal() else (1, 0, token)
+
+
+def _numbers(folder: Path, group: str, tokens: Sequence[str]) -> range:
+    """Return the numbers that occur or are left out between others."""
+    wrong = next((token for token in tokens if token and not token.isdecimal()), None)
+    if wrong is not None:
+        raise InputError(f"{folder}: numbers for group {group} were wanted, got {wrong!r}; correct --pattern")
+    numbers = sorted({int(token or 0) for token in tokens})
+    step = math.gcd(*(b - a for a, b in pairwise(numbers))) or 1
+    every = range(numbers[0], numbers[-1] + 1, step)
+    if len(every) > _MOST_GAPS * len(numbers):
+        raise InputError(
+            f"{folder}: consecutive numbers for group {group} were wanted, got {len(numbers)} between "
+            f"{numbers[0]} and {numbers[-1]}; let the group match a counter"
+        )
+    return every

@@ -1,0 +1,158 @@
+"""Cells in images by a flow network: rescale, run, decode, lift; and the scale at which to look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exovision.nets import weights
+from exovision.nets.device import BatchRunner, ignore, resolve_device
+from exovision.nets.flows import decode
+from exovision.nets.lifting import lift
+from exovision.nets.scaling import measure_diameter_px, normalise, resize
+
+MAX_MAGNIFICATION = 1.5
+"""Images are enlarged no more than this, for speed; the network knows cells down to half its working diameter."""
+
+TRIAL_STEP = 1.4
+MIN_WORKING_AREA = 0.06
+"""Cells below this share of a cell of working diameter are noise."""
+
+
+class CellFinder:
+    """Finds cells in images with one network.
+
+    Parameters
+    ----------
+    path : Path
+        Weights with their JSON file.
+    device : str
+        "auto", "cpu", "cuda", "cuda:N" or "mps".
+    note : callable
+        Told when the batch shrinks or the device changes.
+
+    Attributes
+    ----------
+    working_diameter_px : float
+        Diameter of a cell at the network's scale.
+
+    Raises
+    ------
+    InputError
+        If the weights are damaged.
+    SettingsError
+        If the device does not exist.
+    """
+
+    def __init__(self, path: Path, *, device: str = "auto", note: Callable[[str], None] = ignore) -> None:
+        network, facts = weights.load(path)
+        self.working_diameter_px = float(facts["working_diameter_px"])
+        self._stride = network.stride
+        self._runner = BatchRunner(network, resolve_device(device), note=note)
+
+    def find(
+        self, images: NDArray[np.float32], *, diameter_px: float, min_area_px: float = 0.0
+    ) -> NDArray[np.int32]:
+        """Label the cells of images of shape (N, Y, X).
+
+        Parameters
+        ----------
+        images : ndarray of shape (N, Y, X)
+            Any offset and scale.
+        diameter_px : float
+            Typical diameter of a cell in these images.
+        min_area_px : float
+            Smaller cells are dropped, px.
+
+        Returns
+        -------
+        ndarray of shape (N, Y, X)
+            0 is background; each image's cells are 1, 2, ….
+        """
+        shape = (images.shape[1], images.shape[2])
+        small = self._small_shape(shape, diameter_px)
+        output = self._predict(np.stack([normalise(resize(image, small)) for image in images]))
+        found = [self._decode(one, diameter_px * small[0] / shape[0]) for one in output]
+        labels = [lift(one, probability(out[2]), shape) for one, out in zip(found, output)]
+        return np.stack([drop_small(one, min_area_px) for one in labels])
+
+    def estimate_diameter_px(
+        self, image: NDArray[np.float32], smallest_px: float, largest_px: float
+    ) -> float | None:
+        """Find the diameter that the network, shown the image at that scale, finds again.
+
+        Parameters
+        ----------
+        image : ndarray of shape (Y, X)
+        smallest_px, largest_px : float
+            Diameters between which to look.
+
+        Returns
+        -------
+        float or None
+            px; None if there are no cells at any scale.
+        """
+        trials = self._trial_diameters(image.shape, smallest_px, largest_px)
+        results = [(trial, *self._look(image, trial)) for trial in trials]
+        return choose_diameter(results)
+
+    def _trial_diameters(self, shape: tuple[int, ...], smallest_px: float, largest_px: float) -> list[float]:
+        low = max(smallest_px, self.working_diameter_px / MAX_MAGNIFICATION)
+        high = max(low, min(largest_px, 0.8 * min(shape)))
+        count = 1 + int(np.ceil(np.log(high / low) / np.log(TRIAL_STEP)))
+        return [float(trial) for trial in np.geomspace(low, high, count)]
+
+    def _look(self, image: NDArray[np.float32], diameter_px: float) -> tuple[float, float]:
+        """Return the median diameter found, px of the image, and the share of the image explained."""
+        shape = (image.shape[0], image.shape[1])
+        small = self._small_shape(shape, diameter_px)
+        output = self._predict(normalise(resize(image, small))[None])[0]
+        factor = small[0] / shape[0]
+        labels = self._decode(output, diameter_px * factor)
+        return measure_diameter_px(labels) / factor, confidence(labels, output)
+
+    def _small_shape(self, shape: tuple[int, int], diameter_px: float) -> tuple[int, int]:
+        factor = min(self.working_diameter_px / diameter_px, MAX_MAGNIFICATION)
+        return max(self._stride, round(shape[0] * factor)), max(self._stride, round(shape[1] * factor))
+
+    def _predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        height, width = images.shape[1:]
+        margin = [(0, 0), (0, -height % self._stride), (0, -width % self._stride)]
+        padded = np.pad(images, margin, mode="symmetric")
+        return self._runner.run(padded)[:, :, :height, :width]
+
+    def _decode(self, output: NDArray[np.float32], diameter_px: float) -> NDArray[np.int32]:
+        least = round(MIN_WORKING_AREA * np.pi / 4 * diameter_px**2)
+        return decode(output[:2], output[2], diameter_px=diameter_px, min_area_px=max(least, 8))
+
+
+def choose_diameter(results: list[tuple[float, float, float]]) -> float | None:
+    """Pick the self-consistent diameter from (tried, found, confidence) of each trial, px."""
+    found = [(tried, seen, sure) for tried, seen, sure in results if seen > 0]
+    if not found:
+        return None
+    score = [sure * np.exp(-2 * np.log(seen / tried) ** 2) for tried, seen, sure in found]
+    return found[int(np.argmax(score))][1]
+
+
+def confidence(labels: NDArray[np.int32], output: NDArray[np.float32]) -> float:
+    """Return how surely the pixels are inside labelled cells or outside all, 0–1."""
+    share = probability(output[2])
+    return float(np.where(labels > 0, share, 1 - share).mean())
+
+
+def probability(logit: NDArray[np.float32]) -> NDArray[np.float32]:
+    r"""Return :math:`1/(1 + e^{-x})` of logits of any shape, without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logit)), dtype=np.float32)
+
+
+def drop_small(labels: NDArray[np.int32], min_area_px: float) -> NDArray[np.int32]:
+    """Remove the labels of fewer px than `min_area_px` from an image (Y, X) and number the rest 1, 2, …."""
+    area = np.bincount(labels.ravel())
+    kept = (area > 0) & (area >= min_area_px)
+    kept[0] = False
+    numbers: NDArray[np.int32] = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
+    return numbers[labels]

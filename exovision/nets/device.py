@@ -1,0 +1,122 @@
+"""Where networks run, and batches that shrink when memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from exovision.errors import SettingsError
+
+CHOICES = "auto, cpu, cuda, cuda:N, mps"
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Return the torch device for a name; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises
+    ------
+    SettingsError
+        If the name is unknown or this machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (":" in name and not (kind == "cuda" and index.isdigit())):
+        raise SettingsError(f"unknown device {name!r}; known: {CHOICES}")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(
+            f"device {name!r} needs an NVIDIA GPU with CUDA, and torch finds none; use auto or cpu"
+        )
+    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
+        raise SettingsError(f"device {name!r} does not exist: torch finds {torch.cuda.device_count()} GPU(s)")
+    if kind == "mps" and not _has_mps():
+        raise SettingsError("device 'mps' needs Apple silicon, and torch finds none; use auto or cpu")
+    return torch.device(name)
+
+
+def _has_mps() -> bool:
+    return bool(torch.backends.mps.is_available())
+
+
+def ignore(note: str) -> None:
+    """Drop a note: the default when nobody listens."""
+
+
+class BatchRunner:
+    """Runs a network over images in batches; out of memory means half the batch, and in the end the CPU.
+
+    Parameters
+    ----------
+    network : Module
+        In evaluation mode; maps (N, 1, Y, X) to (N, C, Y, X).
+    device : torch.device
+        Where to start.
+    batch_px : int
+        Pixels in one batch on a GPU; on a CPU images go one by one, which is as fast and needs least memory.
+    note : callable
+        Told in one sentence when the batch shrinks or the device changes.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        device: torch.device,
+        *,
+        batch_px: int = 1 << 24,
+        note: Callable[[str], None] = ignore,
+    ) -> None:
+        self.device = device
+        self.batch_px = batch_px
+        self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._note = note
+
+    def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map images of shape (N, Y, X) to outputs of shape (N, C, Y, X), both float32.
+
+        Raises
+        ------
+        RuntimeError
+            If the network fails for another reason than memory.
+        """
+        outputs: list[NDArray[np.float32]] = []
+        done = 0
+        while done < len(images):
+            size = self._batch(images.shape[1] * images.shape[2])
+            try:
+                outputs.append(self._forward(images[done : done + size]))
+            except RuntimeError as error:
+                if self.device.type == "cpu" or not _is_out_of_memory(error):
+                    raise
+                self._retreat(size, images.shape[1] * images.shape[2])
+            else:
+                done += size
+        return np.concatenate(outputs)
+
+    def _batch(self, image_px: int) -> int:
+        return 1 if self.device.type == "cpu" else max(1, self.batch_px // image_px)
+
+    def _forward(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.ascontiguousarray(images[:, None])).to(self.device)
+            output = self._network(batch.contiguous(memory_format=torch.channels_last))
+            result: NDArray[np.float32] = output.float().cpu().contiguous().numpy()
+        return result
+
+    def _retreat(self, size: int, image_px: int) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if size > 1:
+            self.batch_px = image_px * (size // 2)
+            self._note(f"{self.device}: out of memory with {size} images, going on with {size // 2}")
+            return
+        self._note(f"{self.device}: out of memory with one image, going on with the CPU")
+        self.device = torch.device("cpu")
+        self._network.to(self.device)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()

@@ -1,0 +1,54 @@
+"""Networks on disk: weights as safetensors, and beside them a JSON file with all that is needed to use them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from exovision.errors import InputError, OutputError
+from exovision.nets.unet import FlowUNet
+
+ARCHITECTURES = {"FlowUNet": FlowUNet}
+
+
+def save(network: FlowUNet, path: Path, facts: Mapping[str, Any]) -> None:
+    """Write the weights to `path` and architecture and `facts` to the JSON file of the same stem.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written to.
+    """
+    record = {"architecture": "FlowUNet", "widths": list(network.widths), **facts}
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(state, path)
+        path.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: weights must go to a writable folder: {error.strerror}") from error
+
+
+def load(path: Path) -> tuple[FlowUNet, dict[str, Any]]:
+    """Read a network in evaluation mode and the facts in its JSON file.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, or holds another architecture.
+    """
+    try:
+        facts: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        network = ARCHITECTURES[facts["architecture"]](facts["widths"])
+        network.load_state_dict(load_file(path))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: weights and their JSON file must be as `exovision train` wrote them: {reason}"
+        ) from error
+    return network.eval(), facts

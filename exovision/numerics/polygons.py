@@ -1,0 +1,43 @@
+"""Outlines of labelled objects as light polygons, for drawing and for other programs."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from exovision.numerics.contours import trace_regions
+
+TOLERANCE_PX = 0.3
+"""A third of the vertices, and still every pixel's centre on the right side of the outline of a disc."""
+
+
+def label_polygons(
+    labels: NDArray[np.int32], *, tolerance_px: float = TOLERANCE_PX
+) -> dict[int, NDArray[np.float64]]:
+    """Return the outer outline of every object of a label image.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (Y, X)
+        0 is background.
+    tolerance_px : float
+        Vertices are left out as long as the outline moves by no more than this, px.
+
+    Returns
+    -------
+    dict of int to ndarray of shape (N, 2)
+        Id, ascending, to (y, x) in px, origin at the centre of pixel (0, 0), closed without repeating the
+        first; the outline passes midway between the centres of inner and outer pixels.
+
+    Notes
+    -----
+    Of an object in several parts the largest has an outline; holes have none.
+    """
+    traced = trace_regions(np.pad(labels, 1))
+    return {label: _thin(points - 1, tolerance_px) for label, points in traced.items()}
+
+
+def _thin(points: NDArray[np.float64], tolerance_px: float) -> NDArray[np.float64]:
+    thinned = cv2.approxPolyDP(points.astype(np.float32)[:, None, :], tolerance_px, closed=True)
+    return np.asarray(thinned[:, 0, :], dtype=np.float64)

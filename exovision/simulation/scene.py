@@ -1,0 +1,153 @@
+"""Scenes: what is in a simulated movie. A scene is a YAML file, not code; defaults are those of SCIENCE §7."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from exovision.errors import SettingsError
+from exovision.settings import Stage
+
+
+class Imaging(Stage):
+    """Field of view, timing and optics."""
+
+    shape_px: tuple[int, int] = Field((512, 512), description="rows and columns")
+    frames: int = Field(100, ge=1, description="number of frames")
+    frame_interval_s: float = Field(2.0, gt=0, description="time between frames")
+    exposure_s: float = Field(0.05, gt=0, description="time over which motion blurs")
+    pixel_size_um: float = Field(0.108, gt=0, description="edge of a pixel")
+    psf_sigma_um: float = Field(0.13, gt=0, description="lateral standard deviation of the PSF")
+    psf_sigma_z_um: float = Field(0.35, gt=0, description="axial standard deviation of the PSF")
+    background_photons: float = Field(10.0, ge=0, description="even light per pixel, exosome channel")
+    haze: float = Field(0.25, ge=0, description="relative rms of cloudy out-of-focus light")
+    shading: float = Field(0.2, ge=0, lt=1, description="uneven illumination, plus or minus")
+    drift_um_min: float = Field(0.05, ge=0, description="speed of the stage")
+    bleed: float = Field(0.02, ge=0, le=1, description="share of the cell channel seen in the exosome channel")
+
+
+class Camera(Stage):
+    """An sCMOS camera."""
+
+    quantum_efficiency: float = Field(0.82, gt=0, le=1, description="electrons per photon")
+    electrons_per_count: float = Field(0.46, gt=0, description="gain")
+    offset_counts: float = Field(100.0, ge=0, description="counts without light")
+    read_noise_electrons: float = Field(1.6, ge=0, description="rms per pixel and frame")
+    hot_pixels: float = Field(1e-4, ge=0, le=0.1, description="share of pixels with a large dark current")
+    hot_electrons: float = Field(60.0, ge=0, description="mean dark charge of a hot pixel per frame")
+
+
+class Cells(Stage):
+    """The target cells and how they are stained."""
+
+    preset: Literal["tumour", "lymphocyte"] = Field("tumour", description="size, shape and motion")
+    count: int = Field(9, ge=0, description="cells, those across the border included")
+    radius_um: float | None = Field(None, gt=0, description="median radius; None: that of the preset")
+    margin_radii: float = Field(0.5, description="how far beyond the border centres may lie; negative: inside")
+    look: Literal["membrane", "cytoplasm"] = Field("membrane", description="dye of the cell channel")
+    photons: float = Field(60.0, gt=0, description="light per pixel of a membrane or a body")
+    background_photons: float = Field(8.0, ge=0, description="even light per pixel, cell channel")
+    nucleus_photons: float | None = Field(None, gt=0, description="light of nuclei; None: no nucleus channel")
+    autofluorescence_photons: float = Field(2.0, ge=0, description="light of bodies in the exosome channel")
+    lysosomes_per_cell: float = Field(5.0, ge=0, description="dim puncta inside cells, exosome channel")
+    lysosome_photons: float = Field(60.0, ge=0, description="light of one lysosome")
+
+
+class Fates(Stage):
+    """How dockings end; the shares are relative."""
+
+    detached: float = Field(0.6, ge=0, description="the exosome comes off")
+    bleached: float = Field(0.1, ge=0, description="its dye goes out in one step")
+    left_focus: float = Field(0.1, ge=0, description="it moves out of focus with a fold of the membrane")
+    visible_detachment: float = Field(0.4, ge=0, le=1, description="share of detaching ones seen to leave")
+
+
+class Exosomes(Stage):
+    """The vesicles, what they do and for how long."""
+
+    photons_median: float = Field(200.0, gt=0, description="light of one vesicle per frame before bleaching")
+    photons_gsd: float = Field(1.6, ge=1, description="geometric standard deviation between vesicles")
+    photons_min: float = Field(50.0, ge=0, description="dimmest vesicle")
+    photons_max: float = Field(2000.0, gt=0, description="brightest vesicle")
+    bleach_tau_frames: float = Field(300.0, gt=0, description="exposures until 1/e of the light is left")
+    free_per_um2: float = Field(0.02, ge=0, description="fast vesicles in view, blurred to haze")
+    free_diffusion_um2_s: float = Field(5.0, gt=0, description="of free vesicles")
+    free_focus_s: float = Field(0.012, gt=0, description="time that a free vesicle stays in focus")
+    stuck_per_um2: float = Field(0.006, ge=0, description="vesicles stuck to the glass")
+    dye_per_um2: float = Field(0.002, ge=0, description="dye particles that are no vesicles")
+    dockings_per_cell_hour: float = Field(3.0, ge=0, description="arrivals on the visible membrane")
+    dwell_short_share: float = Field(0.6, ge=0, le=1, description="share of exponential dwell times")
+    dwell_short_s: float = Field(5.0, gt=0, description="mean of the exponential dwell times")
+    dwell_long_s: float = Field(120.0, gt=0, description="median of the lognormal dwell times")
+    dwell_long_gsd: float = Field(3.0, ge=1, description="geometric standard deviation of the lognormal ones")
+    docked_diffusion_um2_s: float = Field(0.01, ge=0, description="along the membrane")
+    tethered_per_cell_hour: float = Field(3.0, ge=0, description="visits that are no dockings")
+    tethered_mean_s: float = Field(8.0, gt=0, description="mean length of a visit")
+    tethered_diffusion_um2_s: float = Field(0.1, gt=0, description="along the membrane")
+    beneath_per_cell: float = Field(1.0, ge=0, description="vesicles under or over the cell body")
+    beneath_diffusion_um2_s: float = Field(0.003, ge=0, description="of those")
+    leaving_speed_um_s: float = Field(0.1, gt=0, description="of an exosome that is seen to leave")
+    leaving_diffusion_um2_s: float = Field(0.02, ge=0, description="of an exosome that is seen to leave")
+    leaving_s: float = Field(14.0, gt=0, description="how long it is seen to leave")
+    fates: Fates = Fates()
+
+
+class Scene(Stage):
+    """All that defines a simulated movie but the seed."""
+
+    name: str = Field(description="name of the scene")
+    description: str = Field("", description="what it is for")
+    imaging: Imaging = Imaging()
+    camera: Camera = Camera()
+    cells: Cells = Cells()
+    exosomes: Exosomes = Exosomes()
+
+
+def scene_names() -> list[str]:
+    """Return the names of the scenes that exovision brings along, sorted."""
+    return sorted(path.name.removesuffix(".yaml") for path in _folder().iterdir() if path.name.endswith(".yaml"))
+
+
+def load_scene(name_or_path: str | Path) -> Scene:
+    """Load a scene by its name or from a YAML file.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such scene (the message lists the known ones), or the file is not a valid scene.
+    """
+    name = str(name_or_path)
+    if name in scene_names():
+        return _parse((_folder() / f"{name}.yaml").read_text(encoding="utf-8"), name)
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        raise SettingsError(f"unknown scene {name!r}; known: {', '.join(scene_names())}, or give a YAML file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}: a scene must be a readable YAML file: {error}") from error
+    return _parse(text, name)
+
+
+def _folder() -> Any:
+    return files("exovision.simulation") / "scenes"
+
+
+def _parse(text: str, where: str) -> Scene:
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{where}: a scene must be valid YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(data, dict):
+        raise SettingsError(f"{where}: a scene must be a mapping, got {type(data).__name__}")
+    data.pop("seed", None)
+    try:
+        return Scene.model_validate(data)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        raise SettingsError(f"{where}: {field}: {problem['msg']}, got {problem['input']!r}") from error
