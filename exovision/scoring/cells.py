@@ -60,7 +60,9 @@ def match_cells(result: LabelStack | Sequence[Any], truth: LabelStack | Sequence
         If the stacks differ in length or image shape.
     """
     if len(result) != len(truth):
-        raise InputError(f"label stacks must have the same frames, got {len(result)} (result) and {len(truth)} (truth)")
+        raise InputError(
+            f"label stacks must have the same frames, got {len(result)} (result) and {len(truth)} (truth)"
+        )
     frames, pairs = [], []
     for t in range(len(truth)):
         found, true = np.asarray(result[t]), np.asarray(truth[t])
@@ -73,7 +75,9 @@ def match_cells(result: LabelStack | Sequence[Any], truth: LabelStack | Sequence
         frames.append({"frame": t, **counts})
         pairs.append(matched.assign(frame=t))
     columns = ["frame", "truth_cell", "result_cell", "iou", "boundary_px"]
-    joined = pd.concat(pairs, ignore_index=True)[columns] if pairs else pd.DataFrame(columns=columns, dtype=float)
+    joined = (
+        pd.concat(pairs, ignore_index=True)[columns] if pairs else pd.DataFrame(columns=columns, dtype=float)
+    )
     return CellMatch(pd.DataFrame(frames), joined)
 
 
@@ -112,7 +116,9 @@ def overlaps(result: NDArray[Any], truth: NDArray[Any]) -> tuple[pd.DataFrame, i
     true_ids, true_index, true_area = np.unique(truth, return_inverse=True, return_counts=True)
     found_ids, found_index, found_area = np.unique(result, return_inverse=True, return_counts=True)
     code = true_index.ravel() * found_ids.size + found_index.ravel()
-    shared = np.bincount(code, minlength=true_ids.size * found_ids.size).reshape(true_ids.size, found_ids.size)
+    shared = np.bincount(code, minlength=true_ids.size * found_ids.size).reshape(
+        true_ids.size, found_ids.size
+    )
     i, j = np.nonzero(shared)
     keep = (true_ids[i] > 0) & (found_ids[j] > 0)
     i, j = i[keep], j[keep]
@@ -137,13 +143,16 @@ def _boundary_px(
     corner = np.array([part.start for part in box])
     (ends_a, close_a), (ends_b, close_b) = (_outline(mask, corner) for mask in masks)
     distances = [
-        cKDTree(close).query(_inside(ends, truth.shape))[0] for ends, close in ((ends_a, close_b), (ends_b, close_a))
+        cKDTree(close).query(_inside(ends, truth.shape))[0]
+        for ends, close in ((ends_a, close_b), (ends_b, close_a))
     ]
     together = np.concatenate(distances)
     return float(together.mean()) if together.size else float("nan")
 
 
-def _outline(mask: NDArray[np.bool_], corner: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _outline(
+    mask: NDArray[np.bool_], corner: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the vertices of a mask's outline, and points `CLOSE_RATIO` times as dense along it; (N, 2), px."""
     contours = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
     parts = np.arange(CLOSE_RATIO)[:, None, None] / CLOSE_RATIO
@@ -179,7 +188,9 @@ def score_cells(match: CellMatch, *, pixel_size_um: float | None = None) -> dict
     for level in IOU_LEVELS:
         hits = frames[f"hits_{100 * level:.0f}"].to_numpy(dtype=np.float64)
         union = (frames["n_truth"] + frames["n_result"]).to_numpy(dtype=np.float64) - hits
-        values[f"cells.ap{100 * level:.0f}"] = average(hits[union > 0] / union[union > 0], of="frames with cells")
+        values[f"cells.ap{100 * level:.0f}"] = average(
+            hits[union > 0] / union[union > 0], of="frames with cells"
+        )
     size = pairs["pixel_size_um"] if "pixel_size_um" in pairs else pixel_size_um
     unit = "px" if size is None else "um"
     error = pairs["boundary_px"] * (1.0 if size is None else size)
@@ -222,6 +233,7 @@ def cells_score(
         If lengths or shapes differ.
     """
     found, true = (
-        stack[None] if isinstance(stack, np.ndarray) and stack.ndim == 2 else stack for stack in (result, truth)
+        stack[None] if isinstance(stack, np.ndarray) and stack.ndim == 2 else stack
+        for stack in (result, truth)
     )
     return score_cells(match_cells(found, true), pixel_size_um=pixel_size_um)

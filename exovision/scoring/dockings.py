@@ -101,13 +101,15 @@ def _candidates(
     of_true = _members(true, spots.truth).rename(columns={"event": "truth_row", "spot": "true_spot"})
     of_called = _members(called, spots.result).rename(columns={"event": "result_row", "spot": "spot"})
     of_true["counts"] = spots.scored[of_true["true_spot"]].astype(int)
-    linked = of_true.merge(
-        spots.pairs.set_axis(["true_spot", "spot"], axis=1), on="true_spot"
-    ).merge(of_called, on="spot")
+    linked = of_true.merge(spots.pairs.set_axis(["true_spot", "spot"], axis=1), on="true_spot").merge(
+        of_called, on="spot"
+    )
     pairs = linked.groupby(["truth_row", "result_row"], as_index=False).agg(
         counted=("counts", "sum"), shared=("counts", "size")
     )
-    visible = of_true.groupby("truth_row")["counts"].sum().reindex(pairs["truth_row"]).to_numpy(dtype=np.float64)
+    visible = (
+        of_true.groupby("truth_row")["counts"].sum().reindex(pairs["truth_row"]).to_numpy(dtype=np.float64)
+    )
     length = of_called["result_row"].value_counts().reindex(pairs["result_row"]).to_numpy(dtype=np.float64)
     pairs["share"] = pairs["counted"] / np.maximum(visible, 1)
     pairs["share_of_call"] = pairs["shared"] / length
@@ -129,9 +131,9 @@ def _ends_right(truth: pd.DataFrame, result: pd.DataFrame) -> NDArray[np.bool_]:
     if "alt_end_frame" in truth:
         other = truth["alt_end_frame"].to_numpy(dtype=np.float64, na_value=np.nan)
         near_end |= np.abs(called_end - other) <= tolerance
-    right: NDArray[np.bool_] = (np.isin(censored, ("left", "both")) | (np.abs(called_start - start) <= tolerance)) & (
-        np.isin(censored, ("right", "both")) | near_end
-    )
+    right: NDArray[np.bool_] = (
+        np.isin(censored, ("left", "both")) | (np.abs(called_start - start) <= tolerance)
+    ) & (np.isin(censored, ("right", "both")) | near_end)
     return right
 
 
@@ -203,7 +205,11 @@ def _what_lies_under(called: pd.DataFrame, spots: SpotMatch) -> pd.Series[str]:
     state = spots.truth["state"] if "state" in spots.truth else pd.Series(pd.NA, index=spots.truth.index)
     kind[found] = state.astype(object).fillna("exosome").to_numpy()[spots.truth_row[found]]
     members = _members(called, spots.result)
-    most = members.assign(kind=kind[members["spot"]]).groupby("event")["kind"].agg(lambda k: str(k.mode().iloc[0]))
+    most = (
+        members.assign(kind=kind[members["spot"]])
+        .groupby("event")["kind"]
+        .agg(lambda k: str(k.mode().iloc[0]))
+    )
     return most.reindex(called.index, fill_value="noise")
 
 
@@ -228,7 +234,9 @@ def score_dockings(match: DockingMatch, cells: pd.DataFrame | None) -> dict[str,
     counted = int((match.result["verdict"] != "forgiven").sum())
     loose = set(match.loose["result_row"])
     excused = (match.result["verdict"] == "forgiven") & ~match.result.index.isin(loose)
-    without_ends = f1_score(len(loose), scored - len(loose), int((~excused).sum()) - len(loose), of="dockings")
+    without_ends = f1_score(
+        len(loose), scored - len(loose), int((~excused).sum()) - len(loose), of="dockings"
+    )
     bias = _dwell_bias(match)
     of = "pairs of dockings uncensored in both"
     return {
@@ -274,6 +282,10 @@ def _reasons(match: DockingMatch, scored: int, counted: int) -> Mapping[str, Val
     failed = match.truth["failure"].value_counts()
     on = match.result.loc[match.result["verdict"] == "false", "on"].value_counts().sort_index()
     return {
-        **{f"docking.failure.{name}": Metric(float(failed.get(name, 0)), n=scored) for name in FAILURES if scored},
+        **{
+            f"docking.failure.{name}": Metric(float(failed.get(name, 0)), n=scored)
+            for name in FAILURES
+            if scored
+        },
         **{f"docking.false_on.{name}": Metric(float(n), n=counted) for name, n in on.items()},
     }

@@ -11,7 +11,9 @@ from exovision.scoring.scores import Value, average, detection_scores, median, p
 TOLERANCE_FRAMES = 3
 
 
-def score_divisions(truth: pd.DataFrame, result: pd.DataFrame, cells: pd.DataFrame | None) -> dict[str, Value]:
+def score_divisions(
+    truth: pd.DataFrame, result: pd.DataFrame, cells: pd.DataFrame | None
+) -> dict[str, Value]:
     """Return precision, recall and F1 of divisions.
 
     Parameters
@@ -36,7 +38,12 @@ def score_divisions(truth: pd.DataFrame, result: pd.DataFrame, cells: pd.DataFra
     pairs = (
         true.assign(t=true.index)
         .merge(same, left_on="parent_id", right_on="truth_cell")
-        .merge(called.assign(r=called.index), left_on="result_cell", right_on="parent_id", suffixes=("", "_called"))
+        .merge(
+            called.assign(r=called.index),
+            left_on="result_cell",
+            right_on="parent_id",
+            suffixes=("", "_called"),
+        )
     )
     apart = (pairs["first_frame"] - pairs["first_frame_called"]).abs().to_numpy(dtype=np.float64)
     near = apart <= TOLERANCE_FRAMES
@@ -76,7 +83,9 @@ def score_deaths(truth: pd.DataFrame, result: pd.DataFrame, cells: pd.DataFrame 
     pairs = (
         true.assign(t=true.index)
         .merge(same, left_on="cell_id", right_on="truth_cell")
-        .merge(called.assign(r=called.index), left_on="result_cell", right_on="cell_id", suffixes=("", "_called"))
+        .merge(
+            called.assign(r=called.index), left_on="result_cell", right_on="cell_id", suffixes=("", "_called")
+        )
     )
     pairs["late"] = (pairs["onset_s_called"] - pairs["onset_s"]) / pairs["frame_interval_s"]
     near = pairs[pairs["late"].abs() <= TOLERANCE_FRAMES + 1e-9]
@@ -87,7 +96,9 @@ def score_deaths(truth: pd.DataFrame, result: pd.DataFrame, cells: pd.DataFrame 
     return {
         **detection_scores("death", hits, len(true) - hits, len(called) - hits, of="deaths"),
         "death.mode_right": proportion(
-            int((modes["death_mode"] == modes["death_mode_called"]).sum()), len(modes), of="matched deaths with a mode"
+            int((modes["death_mode"] == modes["death_mode_called"]).sum()),
+            len(modes),
+            of="matched deaths with a mode",
         ),
         "death.onset_error_frames_median": median(late, of="deaths of matched cells"),
         "death.onset_error_frames_mean": average(late, of="deaths of matched cells"),

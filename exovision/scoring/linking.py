@@ -59,10 +59,14 @@ def _pairs(match: SpotMatch) -> dict[str, Value]:
 
 def _purity(match: SpotMatch) -> Value:
     tracked = match.result["exosome_id"].notna().to_numpy() & (match.verdict != "forgiven")
-    true_id = match.truth["exosome_id"].reindex(match.truth_row[tracked]).to_numpy(dtype=np.float64, na_value=-1)
+    true_id = (
+        match.truth["exosome_id"].reindex(match.truth_row[tracked]).to_numpy(dtype=np.float64, na_value=-1)
+    )
     table = pd.DataFrame({"track": match.result["exosome_id"].to_numpy()[tracked], "true": true_id})
     counts = table[table["true"] > 0].groupby(["track", "true"]).size()
-    return proportion(int(counts.groupby("track").max().sum()), len(table), of="spots in tracks of the result")
+    return proportion(
+        int(counts.groupby("track").max().sum()), len(table), of="spots in tracks of the result"
+    )
 
 
 def _challenge(match: SpotMatch, gate_px: float = CHALLENGE_GATE_PX) -> dict[str, Value]:
@@ -88,7 +92,9 @@ def _challenge(match: SpotMatch, gate_px: float = CHALLENGE_GATE_PX) -> dict[str
     shared = pd.DataFrame({"x": x[rows], "y": y[columns], "near": 1, "gain": gate_px - distance})
     pairs = shared.groupby(["x", "y"], as_index=False).sum()
     length = np.bincount(y, minlength=1)
-    pairs["benefit"] = pairs["gain"] - gate_px * _frames_outside(truth.assign(x=x), result.assign(y=y), pairs, length)
+    pairs["benefit"] = pairs["gain"] - gate_px * _frames_outside(
+        truth.assign(x=x), result.assign(y=y), pairs, length
+    )
     pairs = pairs[pairs["benefit"] > 0]
     best = pairs.iloc[assign(pairs["x"].to_numpy(), pairs["y"].to_numpy(), pairs["benefit"].to_numpy())]
     largest, gained = gate_px * len(truth), float(best["benefit"].sum())

@@ -92,7 +92,9 @@ def _score_kind(
     mine = near[is_called[near["result_row"]]]
     pairs = mine[(is_true & full)[mine["truth_row"]]]
     chosen = pairs.iloc[
-        assign(pairs["truth_row"].to_numpy(), pairs["result_row"].to_numpy(), 100.0 - pairs["apart"].to_numpy())
+        assign(
+            pairs["truth_row"].to_numpy(), pairs["result_row"].to_numpy(), 100.0 - pairs["apart"].to_numpy()
+        )
     ]
     excusing = ~full & (is_true | (kind == UNRESOLVED))
     excused = set(mine.loc[excusing[mine["truth_row"]], "result_row"]) - set(chosen["result_row"])

@@ -61,7 +61,11 @@ class Scores:
 
     @classmethod
     def of(
-        cls, values: Mapping[str, Value], *, tables: Mapping[str, pd.DataFrame] | None = None, notes: tuple[str, ...] = ()
+        cls,
+        values: Mapping[str, Value],
+        *,
+        tables: Mapping[str, pd.DataFrame] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> Scores:
         """Sort metrics from reasons."""
         return cls(
@@ -93,9 +97,7 @@ class Scores:
 
     def to_table(self) -> pd.DataFrame:
         """Return a table with the columns metric, value, lo, hi and n; absent metrics have no row."""
-        rows = [
-            (name, metric.value, metric.lo, metric.hi, metric.n) for name, metric in self.metrics.items()
-        ]
+        rows = [(name, metric.value, metric.lo, metric.hi, metric.n) for name, metric in self.metrics.items()]
         return pd.DataFrame(rows, columns=["metric", "value", "lo", "hi", "n"])
 
 
@@ -148,7 +150,9 @@ def rate(count: int, exposure: float) -> Value:
     if not exposure > 0:
         return "the exposure is unknown: no cells with two or more frame times"
     lo = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
-    return Metric(count / exposure, float(lo) / exposure, float(chi2.ppf(0.975, 2 * count + 2)) / 2 / exposure, count)
+    return Metric(
+        count / exposure, float(lo) / exposure, float(chi2.ppf(0.975, 2 * count + 2)) / 2 / exposure, count
+    )
 
 
 def average(values: ArrayLike, *, of: str) -> Value:

@@ -157,7 +157,9 @@ def _errors(match: SpotMatch) -> pd.DataFrame:
     for name in ("snr", "crlb_px"):
         table[name] = truth[name].to_numpy(dtype=np.float64, na_value=np.nan) if name in truth else np.nan
     for axis in ("y", "x"):
-        error = found[f"{axis}_px"].to_numpy(dtype=np.float64) - truth[f"{axis}_px"].to_numpy(dtype=np.float64)
+        error = found[f"{axis}_px"].to_numpy(dtype=np.float64) - truth[f"{axis}_px"].to_numpy(
+            dtype=np.float64
+        )
         table[axis] = error
         se = f"{axis}_se_px"
         table[f"{axis}_z"] = error / found[se].to_numpy(dtype=np.float64) if se in found else np.nan

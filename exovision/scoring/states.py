@@ -34,7 +34,9 @@ def score_states(match: SpotMatch) -> tuple[dict[str, Value], pd.DataFrame]:
     pairs = pd.DataFrame({"truth": true, "result": called}).dropna()
     counts = pd.crosstab(pairs["truth"], pairs["result"]) if len(pairs) else pd.DataFrame(dtype=int)
     known = [s for s in SPOT_STATES if s in counts.index or s in counts.columns]
-    counts = counts.reindex(index=known, columns=known, fill_value=0).rename_axis(index="truth", columns="result")
+    counts = counts.reindex(index=known, columns=known, fill_value=0).rename_axis(
+        index="truth", columns="result"
+    )
     values: dict[str, Value] = {
         "states.accuracy": proportion(
             int((pairs["truth"] == pairs["result"]).sum()), len(pairs), of="matched spots with a state"
