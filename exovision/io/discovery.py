@@ -1,0 +1,121 @@
+"""Finding the movies in files and folders, and naming them so that no two names collide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from exovision.errors import InputError
+from exovision.io.folder_source import SUFFIXES, list_images, walk
+from exovision.io.movies import stem
+from exovision.io.tiff_source import tiff_positions
+
+SKIPPED_FOLDERS = frozenset({"truth"})
+LABEL_MARKS = ("_labels", "cell_labels")
+
+
+@dataclass(frozen=True)
+class MovieEntry:
+    """One movie to analyse.
+
+    Attributes
+    ----------
+    name : str
+        Path relative to the input without suffix, parts joined by `__`, and the position.
+    path : Path
+        The file, or the folder of single images.
+    position : str, optional
+        Which position of the file or folder.
+    root : Path
+        The input under which it was found.
+    """
+
+    name: str
+    path: Path
+    position: str | None
+    root: Path
+
+
+def find_movies(inputs: Sequence[Path], *, pattern: str | None = None) -> list[MovieEntry]:
+    """List the movies in files and folders, by input and name.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Files, or folders that are searched through; outputs of exovision, folders called `truth` and label
+        images (`…_labels.tif`) inside them are left out.
+    pattern : str, optional
+        Regular expression for folders of single images: a folder with matching files is one movie for each
+        well and position.
+
+    Returns
+    -------
+    list of MovieEntry
+        A file that cannot be read is an entry too; it fails when it is opened.
+
+    Raises
+    ------
+    InputError
+        If an input does not exist, or there is no movie in all of them.
+    """
+    found: list[MovieEntry] = []
+    for given in inputs:
+        if not given.exists():
+            raise InputError(f"{given}: a file or folder was wanted, nothing is there; correct the path")
+        found += list(_in_folder(given, pattern) if given.is_dir() else _positions(given, given.parent))
+    if not found:
+        raise InputError(
+            f"no movies found in {', '.join(map(str, inputs))}: wanted files ending in {', '.join(SUFFIXES)}, or "
+            "folders of single images with --pattern"
+        )
+    return _told_apart(found)
+
+
+def _in_folder(folder: Path, pattern: str | None) -> Iterator[MovieEntry]:
+    files = [path for path in walk(folder, skip=SKIPPED_FOLDERS) if not _is_labels(path)]
+    if pattern is None:
+        for path in files:
+            yield from _positions(path, folder)
+        return
+    for parent in dict.fromkeys(path.parent for path in files):
+        positions = dict.fromkeys(image.position for image in list_images(parent, pattern))
+        for position in positions:
+            yield _entry(parent, folder, position or None)
+
+
+def _positions(path: Path, root: Path) -> Iterator[MovieEntry]:
+    try:
+        positions = tiff_positions(path)
+    except InputError:
+        positions = [None]
+    for position in positions:
+        yield _entry(path, root, position)
+
+
+def _is_labels(path: Path) -> bool:
+    return stem(path).endswith(LABEL_MARKS)
+
+
+def _entry(path: Path, root: Path, position: str | None) -> MovieEntry:
+    relative = path.relative_to(root)
+    parts = [*relative.parent.parts, stem(path)] if path != root else [path.resolve().name]
+    return MovieEntry("__".join(parts) + (f"_{position}" if position else ""), path, position, root)
+
+
+def _told_apart(entries: list[MovieEntry]) -> list[MovieEntry]:
+    """Put the name of the input's folder before names that several inputs share, then a number."""
+    unique = list(dict.fromkeys(entries))
+    shared = Counter(entry.name for entry in unique)
+    named = [
+        replace(entry, name=f"{entry.root.resolve().name}__{entry.name}") if shared[entry.name] > 1 else entry
+        for entry in unique
+    ]
+    seen: Counter[str] = Counter()
+    result = []
+    for entry in named:
+        seen[entry.name] += 1
+        again = seen[entry.name]
+        result.append(entry if again == 1 else replace(entry, name=f"{entry.name}__{again}"))
+    return result
