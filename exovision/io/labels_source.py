@@ -88,10 +88,10 @@ def open_labels(path_or_pattern: str | Path, movie: Movie) -> LabelStack:
     path = labels_path(str(path_or_pattern), movie.name)
     stack = open_tiff(path)
     n_planes = int(np.prod([length for _, length in stack.axes]))
-    if stack.shape != movie.image_shape or n_planes not in (1, movie.n_frames):
+    if stack.image_shape != movie.image_shape or n_planes not in (1, movie.n_frames):
         stack.planes.close()
         raise InputError(
             f"{path}: labels must be {movie.n_frames} (or 1) images of {movie.image_shape}, as {movie.name} is, "
-            f"got {n_planes} of {stack.shape}"
+            f"got {n_planes} of {stack.image_shape}"
         )
     return TiffLabels(path, stack.planes, n_planes, movie.n_frames)

@@ -57,8 +57,10 @@ def match_cells(result: LabelStack | Sequence[Any], truth: LabelStack | Sequence
     Raises
     ------
     InputError
-        If the stacks differ in length or image shape.
+        If the stacks are empty, or differ in length or image shape.
     """
+    if len(truth) == 0:
+        raise InputError("label stacks must have at least one frame, got none")
     if len(result) != len(truth):
         raise InputError(
             f"label stacks must have the same frames, got {len(result)} (result) and {len(truth)} (truth)"
@@ -75,10 +77,7 @@ def match_cells(result: LabelStack | Sequence[Any], truth: LabelStack | Sequence
         frames.append({"frame": t, **counts})
         pairs.append(matched.assign(frame=t))
     columns = ["frame", "truth_cell", "result_cell", "iou", "boundary_px"]
-    joined = (
-        pd.concat(pairs, ignore_index=True)[columns] if pairs else pd.DataFrame(columns=columns, dtype=float)
-    )
-    return CellMatch(pd.DataFrame(frames), joined)
+    return CellMatch(pd.DataFrame(frames), pd.concat(pairs, ignore_index=True)[columns])
 
 
 def _match_frame(result: NDArray[Any], truth: NDArray[Any]) -> tuple[dict[str, int], pd.DataFrame]:
@@ -153,8 +152,8 @@ def _boundary_px(
 def _outline(
     mask: NDArray[np.bool_], corner: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the vertices of a mask's outline, and points `CLOSE_RATIO` times as dense along it; (N, 2), px."""
-    contours = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
+    """Return the vertices of a mask's outline, and denser points along it; shapes (N, 2), px."""
+    contours: list[NDArray[np.float64]] = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)  # type: ignore[no-untyped-call]
     parts = np.arange(CLOSE_RATIO)[:, None, None] / CLOSE_RATIO
     dense = [(c[:-1] + parts * np.diff(c, axis=0)).reshape(-1, 2) for c in contours]
     shift = corner - 1
@@ -191,7 +190,7 @@ def score_cells(match: CellMatch, *, pixel_size_um: float | None = None) -> dict
         values[f"cells.ap{100 * level:.0f}"] = average(
             hits[union > 0] / union[union > 0], of="frames with cells"
         )
-    size = pairs["pixel_size_um"] if "pixel_size_um" in pairs else pixel_size_um
+    size = pairs.get("pixel_size_um", pixel_size_um)
     unit = "px" if size is None else "um"
     error = pairs["boundary_px"] * (1.0 if size is None else size)
     values[f"cells.boundary_mean_{unit}"] = average(error, of="matched cells away from the border")

@@ -53,7 +53,7 @@ def score_divisions(
 
 def _divisions(fates: pd.DataFrame) -> pd.DataFrame:
     born = fates[["parent_id", "first_frame"]].dropna()
-    return born.groupby("parent_id", as_index=False)["first_frame"].min()
+    return born.groupby("parent_id", as_index=False)[["first_frame"]].min()
 
 
 def score_deaths(truth: pd.DataFrame, result: pd.DataFrame, cells: pd.DataFrame | None) -> dict[str, Value]:

@@ -59,9 +59,8 @@ class LabelFile:
     def __getitem__(self, t: int) -> NDArray[np.int32]:
         """Return the labels of frame `t`, shape (Y, X); raises `InputError` if they cannot be read."""
         try:
-            page = self._series.pages[t]
-            image = page.asarray()
-        except (OSError, ValueError, AttributeError, IndexError) as error:
+            image = self._file.asarray(series=0, key=t)
+        except (OSError, ValueError, IndexError) as error:
             raise InputError(f"{self.path}: frame {t} of the label images cannot be read: {error}") from error
         labels: NDArray[np.int32] = np.asarray(image, dtype=np.int32)
         return labels
@@ -167,8 +166,8 @@ def pair_folders(result: Path, truth: Path) -> tuple[list[tuple[str, Path, Path]
     pairs = [(movie.name, movie, folder) for movie, folder in found.items() if folder is not None]
     if not pairs:
         raise InputError(
-            f"{truth}: a truth folder for {', '.join(m.name for m in movies[:3])} is needed (spots.parquet, events.csv "
-            f"or {LABELS}, in NAME, NAME/truth or truth), got none"
+            f"{truth}: a truth folder for {', '.join(m.name for m in movies[:3])} is needed (with spots.parquet, "
+            f"events.csv or {LABELS}, in NAME, NAME/truth or truth), got none"
         )
     lone = [movie.name for movie, folder in found.items() if folder is None]
     unused = {p for p in map(_truth_in, (p for p in truth.iterdir() if p.is_dir())) if p} - {

@@ -1,4 +1,4 @@
-"""Tracks of exosomes: pairs of spots linked rightly, purity, and the Particle Tracking Challenge's measures."""
+"""Tracks of exosomes: links that are right, purity, the Particle Tracking Challenge's measures."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ LINK_WINDOW_FRAMES = 10
 """How far from a true event a shared spot may lie that tells which exosome of the result is the true one."""
 UNRESOLVED = "loss_unresolved"
 FATES = ("detachment", "hemifusion", "fusion", "kiss_and_run", "uptake")
-"""Kinds that can be mistaken for each other or for bleaching, so that `identifiable` decides what is asked."""
+"""Kinds that can be mistaken for each other or for bleaching: `identifiable` decides what is asked."""
 
 
 def score_point_events(
@@ -57,7 +57,7 @@ def score_point_events(
 
 
 def counts_in_full(truth: pd.DataFrame) -> NDArray[np.bool_]:
-    """Tell which true events must be called: neither optional nor a fate that cannot be identified, shape (N,)."""
+    """Tell which true events must be called: not optional, no fate that cannot be identified; shape (N,)."""
     told = flag(truth, "identifiable", default="identifiable" not in truth)
     return ~flag(truth, "optional", default=False) & (told | ~truth["kind"].isin(FATES).to_numpy())
 

@@ -79,7 +79,7 @@ class Scores:
         return self.metrics[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold: a mapping per metric, then `absent`, `tables` and `notes`; NaN is None."""
+        """Return what JSON can hold: a mapping per metric, `absent`, `tables` and `notes`; NaN is None."""
         return {
             **{
                 name: {
@@ -124,7 +124,7 @@ def proportion(hits: int, n: int, *, of: str) -> Value:
 
 
 def f1_score(hits: int, missed: int, false: int, *, of: str) -> Value:
-    r"""Return F1 = 2 TP/(2 TP + FP + FN); its interval is that of J = TP/(TP + FP + FN), as F1 = 2 J/(1 + J)."""
+    """Return F1 = 2 TP/(2 TP + FP + FN), its interval from J = TP/(TP + FP + FN) as F1 = 2 J/(1 + J)."""
     overlap = proportion(hits, hits + missed + false, of=of)
     if isinstance(overlap, str):
         return overlap

@@ -1,4 +1,4 @@
-"""Spots: which were found, how precisely they were placed, and whether errors and probabilities are honest."""
+"""Spots: which were found, how precisely, and whether errors and probabilities are honest."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def score_spots(match: SpotMatch, decoys: pd.DataFrame | None = None) -> dict[st
 
 
 def _errors(match: SpotMatch) -> pd.DataFrame:
-    """Errors of matched isolated spots: truth's `snr crlb_px`, columns `y x` (px) and `y_z x_z` (error/se)."""
+    """Return errors of matched isolated spots: `snr crlb_px` of truth, `y x` in px, `y_z x_z` over the se."""
     rows = np.flatnonzero(match.verdict == "hit")
     truth, found = match.truth.iloc[match.truth_row[rows]], match.result.iloc[rows]
     table = pd.DataFrame(index=range(len(rows)))
@@ -186,7 +186,7 @@ def _precision_of_position(errors: pd.DataFrame, suffix: str) -> dict[str, Value
 
 
 def _of_rms(value: float, n: int) -> Metric:
-    """The relative standard error of a root mean square of `n` normal errors is 1/sqrt(2 n)."""
+    """Give a root mean square of `n` normal errors its interval: the relative standard error is 1/sqrt(2 n)."""
     half = 1.96 * value / np.sqrt(2 * n)
     return Metric(value, value - half, value + half, n)
 

@@ -43,11 +43,12 @@ def score_states(match: SpotMatch) -> tuple[dict[str, Value], pd.DataFrame]:
         )
     }
     for state in known:
-        right = int(counts.loc[state, state])
+        is_true, is_called = pairs["truth"] == state, pairs["result"] == state
+        right = int((is_true & is_called).sum())
         values[f"states.recall.{state}"] = proportion(
-            right, int(counts.loc[state].sum()), of=f"matched spots {state} in truth"
+            right, int(is_true.sum()), of=f"matched spots {state} in truth"
         )
         values[f"states.precision.{state}"] = proportion(
-            right, int(counts[state].sum()), of=f"matched spots called {state}"
+            right, int(is_called.sum()), of=f"matched spots called {state}"
         )
     return values, counts

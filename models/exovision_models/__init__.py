@@ -6,9 +6,9 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 SUFFIX = ".safetensors"
+MANIFEST = "manifest.json"
 
 
 class WeightsError(RuntimeError):
@@ -64,22 +64,45 @@ def card(name: str) -> str:
         raise WeightsError(f"{name}.md must lie beside the weights, found none; install exovision anew") from error
 
 
+def seal() -> Path:
+    """Write the manifest anew from the weights and JSON files that lie here; for maintainers, after training.
+
+    Returns
+    -------
+    Path
+        The manifest.
+    """
+    manifest = {
+        path.stem: {file.name: _digest(file) for file in (path, path.with_suffix(".json"))}
+        for path in sorted(_folder().glob(f"*{SUFFIX}"))
+    }
+    place = _folder() / MANIFEST
+    place.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return place
+
+
 def _folder() -> Path:
     return Path(str(files(__name__)))
 
 
 def _manifest() -> dict[str, dict[str, str]]:
-    text = (_folder() / "manifest.json").read_text(encoding="utf-8")
-    manifest: dict[str, Any] = json.loads(text)
+    manifest: dict[str, dict[str, str]] = json.loads((_folder() / MANIFEST).read_text(encoding="utf-8"))
     return manifest
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _check(path: Path, digest: str) -> None:
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = _digest(path)
     except OSError as error:
-        raise WeightsError(f"{path.name} must lie in {path.parent}, found none; install exovision anew") from error
+        raise WeightsError(
+            f"{path.name} must lie in {path.parent}, found none; install exovision anew"
+        ) from error
     if found != digest:
         raise WeightsError(
-            f"{path.name} must have SHA-256 {digest[:12]}…, got {found[:12]}…: it is damaged; install exovision anew"
+            f"{path.name} must have SHA-256 {digest[:12]}…, got {found[:12]}…: it is damaged; "
+            "install exovision anew"
         )
