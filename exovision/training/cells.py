@@ -50,11 +50,11 @@ class CellTraining:
         How crops are varied.
     """
 
-    steps: int = 5000
+    steps: int = 3000
     batch: int = 16
     learning_rate: float = 3e-3
     seed: int = 0
-    simulated: int = 2000
+    simulated: int = 1500
     frame_px: int = 384
     real_share: float = 0.5
     working_diameter_px: float = 32.0
