@@ -294,6 +294,38 @@ def models_verify() -> int:
     return 0
 
 
+@train_app.command("cells")
+def train_cells(
+    out: Out,
+    data: Annotated[
+        Path | None, typer.Option(help="Pictures X.tif with corrected labels X_labels.tif; default: simulation.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from.")] = None,
+    simulated: Annotated[int | None, typer.Option(min=0, help="Simulated frames to learn from.")] = None,
+    hold_out: Annotated[bool, typer.Option(help="Keep two in five pictures for the figures.")] = True,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> int:
+    """Train the cell network from scratch and print its figures on what it never saw."""
+    from exovision.io.folders import make_folder
+    from exovision.training.cells import CellTraining
+    from exovision.training.cells import train_cells as train
+    from exovision.training.evaluation import evaluate_cells
+
+    given = {"steps": steps, "simulated": simulated}
+    training = CellTraining(seed=seed, **{name: value for name, value in given.items() if value is not None})
+    make_folder(out)
+    with _progress_bars() as watch:
+        bar = watch("cells")
+        weights = train(out, data=data, training=training, hold_out=hold_out, device=device, progress=bar)
+        unseen = data if hold_out else None
+        figures = evaluate_cells(weights, data=unseen, device=device, progress=bar)
+    for name, values in figures.items():
+        typer.echo(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
+    _say(f"weights: {weights}; use them with the setting cells.weights")
+    return 0
+
+
 def _emit(text: str, out: Path | None) -> int:
     from exovision.io.folders import make_folder
 

@@ -46,6 +46,9 @@ class CellSettings(Stage):
     """How cells are found and followed."""
 
     segmenter: str = Field("embedded", description="how cells are found")
+    weights: str | None = Field(
+        None, description="weights file from `train cells`; None: those that come along"
+    )
     diameter_um: float | None = Field(None, gt=0, description="typical cell diameter; None: from the data")
     min_area_um2: float = Field(15.0, ge=0, description="smaller objects are dropped")
     min_overlap: float = Field(0.2, gt=0, le=1, description="IoU that links a cell to the next frame")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from exovision_models import weights
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ class EmbeddedSegmenter:
     Parameters
     ----------
     settings : CellSettings
-        `diameter_um` fixes the scale; otherwise the first frame with cells does, and then all others use it.
+        `weights` names another network than the shipped one; `diameter_um` fixes the scale; otherwise the first frame with cells does, and then all others use it.
     pixel_size_um : float
         Edge of a pixel, µm.
     device : str
@@ -41,6 +43,8 @@ class EmbeddedSegmenter:
     ------
     SettingsError
         If the device does not exist.
+    InputError
+        If the weights are missing or damaged.
     """
 
     def __init__(
@@ -53,7 +57,8 @@ class EmbeddedSegmenter:
     ) -> None:
         self.notes: list[str] = []
         self.diameter_px = settings.diameter_um and um_to_px(settings.diameter_um, pixel_size_um)
-        self._finder = CellFinder(weights("cells_embedded"), device=device, note=self.notes.append)
+        path = Path(settings.weights) if settings.weights else weights("cells_embedded")
+        self._finder = CellFinder(path, device=device, note=self.notes.append)
         self._range_px = (um_to_px(SMALLEST_UM, pixel_size_um), um_to_px(LARGEST_UM, pixel_size_um))
         self._min_area_px = settings.min_area_um2 / pixel_size_um**2
 

@@ -25,6 +25,7 @@ Pair = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
 def evaluate_cells(
+    weights: Path | None = None,
     *,
     data: Path | None = None,
     simulated: int = 60,
@@ -33,10 +34,12 @@ def evaluate_cells(
     device: str = "auto",
     progress: Progress = silent,
 ) -> dict[str, dict[str, float]]:
-    """Segment held-out pictures with the shipped network and its defaults, and score the result.
+    """Segment held-out pictures with a network and the default settings, and score the result.
 
     Parameters
     ----------
+    weights : Path, optional
+        The network; the shipped one if omitted.
     data : Path, optional
         Folder of `X.tif` and `X_labels.tif`; every fifth by name is scored, counted from the first and from
         the fifth.
@@ -62,26 +65,27 @@ def evaluate_cells(
     InputError
         If `data` holds no labelled pictures.
     """
+    settings = CellSettings(weights=weights and str(weights), min_area_um2=10.0)
     figures = {}
     if data is not None:
         names = labelled_names(data)
         for label, chosen in (("first of five", names[::5]), ("fifth of five", names[4::5])):
             pairs = (read_pair(data, name) for name in chosen)
-            figures[label] = _score(pairs, NOMINAL_PIXEL_UM, device, progress, len(chosen))
+            figures[label] = _score(pairs, settings, device, progress, len(chosen))
     if simulated:
         shape = (frame_px, frame_px)
         seeds = ([seed, HELD_OUT_STREAM, index] for index in range(simulated))
         frames = (training_frame(np.random.default_rng(one), shape) for one in seeds)
-        figures["simulated"] = _score(frames, NOMINAL_PIXEL_UM, device, progress, simulated)
+        figures["simulated"] = _score(frames, settings, device, progress, simulated)
     return figures
 
 
 def _score(
-    pairs: Iterable[Pair], pixel_size_um: float, device: str, progress: Progress, total: int
+    pairs: Iterable[Pair], settings: CellSettings, device: str, progress: Progress, total: int
 ) -> dict[str, float]:
     found, truth = [], []
     for image, labels in pairs:
-        segmenter = EmbeddedSegmenter(CellSettings(min_area_um2=10.0), pixel_size_um=pixel_size_um, device=device)
+        segmenter = EmbeddedSegmenter(settings, pixel_size_um=NOMINAL_PIXEL_UM, device=device)
         found.append(segmenter.segment(image[None], range(1))[0])
         truth.append(labels)
         progress("evaluating", len(found), total)
