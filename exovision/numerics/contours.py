@@ -130,6 +130,11 @@ def smooth_closed(points: NDArray[np.float64], *, cutoff_px: float) -> NDArray[n
     -------
     ndarray of shape (M, 2)
         Vertices about 1 px apart, same direction; at least 8.
+
+    Notes
+    -----
+    Corners are rounded, and the straight lines beside them ripple: at the length s from a right angle by at
+    most :math:`c/(6\pi)\,e^{-\pi s/c}` (the slowest poles of the filter).
     """
     steps = np.roll(points, -1, axis=0) - points
     n = max(8, round(float(np.hypot(steps[:, 0], steps[:, 1]).sum())))

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from exovision.cells.outlines import Outlines, labels_distance_um, zone_areas_um2
+from exovision.cells.outlines import SMOOTHING_PX, Outlines, labels_distance_um, zone_areas_um2
 
 PIXEL = 0.108
 
@@ -78,14 +78,17 @@ def test_a_point_between_two_cells_belongs_to_the_nearer_membrane():
     assert distance == pytest.approx([2.5, 1.5, -10, -15], abs=0.15)
 
 
-def test_a_point_inside_a_cell_that_touches_another_belongs_to_its_own():
-    labels = np.zeros((60, 80), dtype=np.int32)
-    labels[10:50, 10:40] = 1
-    labels[10:50, 40:70] = 2
+@pytest.mark.parametrize("half_px", [20, 30, 45])
+def test_a_point_inside_a_cell_that_touches_another_belongs_to_its_own(half_px):
+    labels = np.zeros((2 * half_px + 20, 80), dtype=np.int32)
+    labels[10:-10, 10:40] = 1
+    labels[10:-10, 40:70] = 2
     outlines = Outlines.from_labels(labels, pixel_size_um=1.0)
-    cell_id, distance, _ = outlines.place(np.array([[30.0, 37.5], [30, 41.5]]))
+    middle = half_px + 9.5
+    cell_id, distance, _ = outlines.place(np.array([[middle, 37.5], [middle, 41.5]]))
     assert cell_id.tolist() == [1, 2]
-    assert distance == pytest.approx([-2, -2], abs=0.05)
+    ringing = 2 * SMOOTHING_PX / (6 * np.pi) * np.exp(-np.pi * half_px / SMOOTHING_PX)
+    assert distance == pytest.approx([-2, -2], abs=ringing + 0.005)
 
 
 def test_the_image_edge_is_no_membrane():
