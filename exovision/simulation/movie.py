@@ -1,0 +1,282 @@
+"""A simulated movie with its truth: made frame by frame, written as it is made."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tifffile
+import yaml
+from numpy.typing import NDArray
+
+from exovision.errors import OutputError
+from exovision.progress import Progress, silent
+from exovision.simulation import looks
+from exovision.simulation.cells import PRESETS, CellField, rasterise
+from exovision.simulation.looks import Image, Look
+from exovision.simulation.optics import ExosomeLight, Sensor
+from exovision.simulation.particles import Floats, populate, watch
+from exovision.simulation.scene import Scene
+from exovision.simulation.truth import Truth
+
+CELL_STREAM, CELL_CAMERA, PARTICLES, LIGHT, CAMERA, STAGE = range(6)
+SECONDS_PER_MINUTE = 60.0
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """The cells of one frame, before exosomes are added.
+
+    Attributes
+    ----------
+    drift_px : ndarray of shape (2,)
+        Of the stage; already in all the rest.
+    outlines : ndarray of shape (N, K, 2)
+        (y, x), px; NaN for cells that are not there. A vertex keeps its place on the membrane.
+    labels : ndarray of shape (Y, X)
+        A value is the cell id.
+    images : mapping of str to ndarray of shape (Y, X)
+        Camera counts of the cell channels, by role.
+    photons : ndarray of shape (Y, X)
+        Light of the cell channel that may bleed into that of the exosomes.
+    """
+
+    drift_px: Floats
+    outlines: Floats
+    labels: NDArray[np.int32]
+    images: Mapping[str, NDArray[np.uint16]]
+    photons: Image
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A movie that can be made.
+
+    Attributes
+    ----------
+    scene : Scene
+        `imaging` is that of the movie.
+    seed : int
+    cell_ids : ndarray of shape (N,)
+        The id of each row of the backdrops' outlines.
+    roles : tuple of str
+        The cell channels.
+    backdrops : callable
+        Starts the backdrops from the first frame.
+    """
+
+    scene: Scene
+    seed: int
+    cell_ids: NDArray[np.int32]
+    roles: tuple[str, ...]
+    backdrops: Callable[[], Iterable[Backdrop]]
+
+    def frames(self, truth: Truth, light: ExosomeLight) -> Iterator[tuple[Backdrop, NDArray[np.uint16]]]:
+        """Yield backdrop and exosome channel, camera counts of shape (Y, X), of each frame; fill `truth`."""
+        particles_rng = _rng(self.seed, PARTICLES)
+        particles = populate(particles_rng, self.scene, len(self.cell_ids))
+        sensor = Sensor(_rng(self.seed, CAMERA), self.scene.camera, self.scene.imaging.shape_px)
+        for frame, backdrop in enumerate(self.backdrops()):
+            if frame == 0:
+                particles = [p for p in particles if p.cell >= 0 or _on_glass(p.place_px, backdrop.labels)]
+            sightings = watch(
+                particles_rng,
+                self.scene,
+                particles,
+                outlines=backdrop.outlines,
+                drift_px=backdrop.drift_px,
+                time_s=frame * self.scene.imaging.frame_interval_s,
+            )
+            image = light.background((backdrop.labels > 0).astype(np.float32), backdrop.photons)
+            background = image.copy()
+            passing = light.add_passing(image)
+            light.add(image, sightings)
+            truth.add(sightings, backdrop.outlines, backdrop.labels, background)
+            truth.add_passing(passing, backdrop.outlines, background)
+            yield backdrop, sensor.expose(image)
+
+
+def simulate(scene: Scene, *, seed: int) -> Simulation:
+    """Prepare a movie of simulated cells; the same scene and seed give the same movie.
+
+    Parameters
+    ----------
+    scene : Scene
+    seed : int
+        Of all randomness.
+
+    Returns
+    -------
+    Simulation
+    """
+    roles = ("cell", "nucleus") if scene.cells.nucleus_photons else ("cell",)
+    ids = np.arange(1, scene.cells.count + 1, dtype=np.int32)
+    return Simulation(scene, seed, ids, roles, lambda: _simulated_cells(scene, seed))
+
+
+def _simulated_cells(scene: Scene, seed: int) -> Iterator[Backdrop]:
+    imaging, cells = scene.imaging, scene.cells
+    rng = _rng(seed, CELL_STREAM)
+    preset = PRESETS[cells.preset]
+    field = CellField(
+        rng,
+        imaging.shape_px,
+        pixel_size_um=imaging.pixel_size_um,
+        preset=replace(preset, radius_um=cells.radius_um or preset.radius_um),
+        n_cells=cells.count,
+        margin=cells.margin_radii,
+    )
+    painter = _Painter(scene, seed, rng, field)
+    heading = _rng(seed, STAGE).uniform(0, 2 * np.pi)
+    speed = imaging.drift_um_min / SECONDS_PER_MINUTE * imaging.frame_interval_s / imaging.pixel_size_um
+    for frame in range(imaging.frames):
+        if frame:
+            field.advance(imaging.frame_interval_s)
+        drift = frame * speed * np.array([np.sin(heading), np.cos(heading)])
+        yield painter.paint(field, drift)
+
+
+class _Painter:
+    """Draws the cell channels of a field of simulated cells."""
+
+    def __init__(self, scene: Scene, seed: int, rng: np.random.Generator, field: CellField) -> None:
+        self._scene = scene
+        psf_px = scene.imaging.psf_sigma_um / scene.imaging.pixel_size_um
+        names = {"cell": scene.cells.look} | ({"nucleus": "nucleus"} if scene.cells.nucleus_photons else {})
+        self._looks = {
+            role: replace(looks.LOOKS[name], membrane_sigma_px=psf_px, psf_px=psf_px)
+            for role, name in names.items()
+        }
+        count, vertices = field.ids.size, field.angles.size
+        self._dyes = {role: looks.stain(rng, look, count, vertices) for role, look in self._looks.items()}
+        shape = scene.imaging.shape_px
+        angle = rng.uniform(0, 2 * np.pi)
+        self._shade = looks.shading(shape, scene.imaging.shading, angle)
+        camera_rng = _rng(seed, CELL_CAMERA)
+        self._sensors = {role: Sensor(camera_rng, scene.camera, shape) for role in names}
+
+    def paint(self, field: CellField, drift_px: Floats) -> Backdrop:
+        cells, efficiency = self._scene.cells, self._scene.camera.quantum_efficiency
+        outlines = field.outlines() + drift_px
+        labels = rasterise(outlines, field.ids, field.shape)
+        strengths = {"cell": cells.photons, "nucleus": cells.nucleus_photons or 0.0}
+        photons = {
+            role: strengths[role] * self._shine(role, look, field, outlines, labels)
+            for role, look in self._looks.items()
+        }
+        images = {
+            role: self._sensors[role].expose(efficiency * self._shade * (light + cells.background_photons))
+            for role, light in photons.items()
+        }
+        return Backdrop(drift_px, outlines, labels, images, photons["cell"])
+
+    def _shine(
+        self, role: str, look: Look, field: CellField, outlines: Floats, labels: NDArray[np.int32]
+    ) -> Image:
+        nuclei = field.nuclei(look.nucleus_scale) + outlines.mean(axis=1, keepdims=True)
+        nuclei -= field.outlines().mean(axis=1, keepdims=True)
+        inner = rasterise(nuclei, field.ids, field.shape) if look.nucleus else labels
+        return looks.render(
+            look, self._dyes[role], outlines=outlines, nuclei=nuclei, labels=labels, nucleus_labels=inner
+        )
+
+
+def write(simulation: Simulation, out: Path, *, progress: Progress = silent) -> None:
+    """Write `movie.ome.tif` and the truth's tables and labels, one frame in memory at a time.
+
+    Parameters
+    ----------
+    simulation : Simulation
+    out : Path
+        Folder; gets `movie.ome.tif` and `truth/`.
+    progress : Progress
+        Called after each frame; may raise `Cancelled`.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written to.
+    """
+    imaging = simulation.scene.imaging
+    light = ExosomeLight(_rng(simulation.seed, LIGHT), simulation.scene)
+    truth = Truth(simulation.scene, light, simulation.cell_ids)
+    packed: list[bytes] = []
+
+    def planes() -> Iterator[NDArray[np.uint16]]:
+        for done, (backdrop, exosomes) in enumerate(simulation.frames(truth, light), start=1):
+            packed.append(zlib.compress(backdrop.labels.astype(np.uint32).tobytes(), 1))
+            progress("simulating", done, imaging.frames)
+            yield exosomes
+            yield from (backdrop.images[role] for role in simulation.roles)
+
+    folder = Path(out) / "truth"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ["exosome", *simulation.roles]
+        shape = (imaging.frames, len(names), *imaging.shape_px)
+        _write_tiff(Path(out) / "movie.ome.tif", planes(), shape, simulation.scene, names)
+        labels = (np.frombuffer(zlib.decompress(one), np.uint32).reshape(imaging.shape_px) for one in packed)
+        _write_tiff(
+            folder / "cell_labels.ome.tif", labels, (imaging.frames, *imaging.shape_px), simulation.scene
+        )
+        for name, table in truth.tables().items():
+            _write_table(folder, name, table)
+        facts = {**simulation.scene.model_dump(mode="json"), "seed": simulation.seed}
+        (folder / "scene.yaml").write_text(yaml.safe_dump(facts, sort_keys=False), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{out}: the movie could not be written: {error.strerror or error}") from error
+
+
+def _write_tiff(
+    path: Path,
+    pages: Iterator[NDArray[Any]],
+    shape: tuple[int, ...],
+    scene: Scene,
+    channels: list[str] | None = None,
+) -> None:
+    imaging = scene.imaging
+    metadata: dict[str, Any] = {
+        "axes": "TCYX" if channels else "TYX",
+        "Name": scene.name,
+        "PhysicalSizeX": imaging.pixel_size_um,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": imaging.pixel_size_um,
+        "PhysicalSizeYUnit": "µm",
+        "TimeIncrement": imaging.frame_interval_s,
+        "TimeIncrementUnit": "s",
+    }
+    if channels:
+        metadata["Channel"] = {"Name": channels}
+    dtype = np.uint16 if channels else np.uint32
+    with tifffile.TiffWriter(path, ome=True, bigtiff=math.prod(shape) * 4 > 3_500_000_000) as writer:
+        writer.write(
+            pages,
+            shape=shape,
+            dtype=dtype,
+            photometric="minisblack",
+            compression="zlib",
+            metadata=metadata,
+            software="exovision",
+        )
+
+
+def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+    if name in ("spots", "cells", "decoys"):
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    else:
+        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def _on_glass(place_px: Floats, labels: NDArray[np.int32]) -> bool:
+    y, x = (int(np.clip(round(p), 0, n - 1)) for p, n in zip(place_px, labels.shape))
+    return not labels[y, x]
+
+
+def _rng(seed: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng([seed, stream])
