@@ -5,17 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from exovision import schema
 from exovision.cells.features import measure
 from exovision.cells.outlines import Outlines, zone_areas_um2
 from exovision.cells.tracking import CellTracker
+from exovision.correction.bleaching import estimate_bleaching
 from exovision.correction.drift import DriftEstimator
 from exovision.errors import InputError
+from exovision.events.find import find_events
 from exovision.exosomes.detection import Detector
+from exovision.exosomes.linking import link
+from exovision.exosomes.motion import summarise
 from exovision.io.label_files import LabelWriter
 from exovision.methods import SEGMENTERS, Segmenter
 from exovision.progress import Progress, silent
@@ -157,6 +163,21 @@ class _Stream:
             if found == limit:
                 return
 
+    def times_s(self) -> NDArray[np.float64]:
+        """Return the times of the exosome channel (without one, of the cells), NaN where it was not usable."""
+        role = "exosome" if "exosome" in self.movie.roles else self.cell_role
+        if role is None:
+            return self.movie.times_s[:, 0]
+        return np.where(self.usable[role], self.movie.role_times_s(role), np.nan)
+
+    def skipped(self) -> list[str]:
+        """Tell which frames were black."""
+        black = {
+            role: int((np.isfinite(self.movie.role_times_s(role)) & ~usable).sum())
+            for role, usable in self.usable.items()
+        }
+        return [f"{count} black frame(s) of channel {role} skipped" for role, count in black.items() if count]
+
     def take(self, chunk: range) -> None:
         """Analyse one chunk of frames."""
         images = {role: dict(self._images(role, chunk)) for role in self.movie.roles}
@@ -246,3 +267,91 @@ def _consecutive(frames: list[int]) -> Iterator[range]:
         if i == len(frames) or frames[i] != frames[i - 1] + 1:
             yield range(frames[start], frames[i - 1] + 1)
             start = i
+
+
+def _conclude(stream: _Stream, started: float) -> Result:
+    """Make tracks, events and the summary from what the stream gathered."""
+    movie, settings = stream.movie, stream.settings
+    times_s = stream.times_s()
+    drift_px = stream.drift.drift_px if settings.correction.drift else np.zeros((movie.n_frames, 2))
+    spots, exosomes, bleaching = _follow(stream, times_s, drift_px)
+    tables = find_events(
+        spots,
+        exosomes,
+        schema.conform(_stack(stream.cells), schema.CELLS),
+        stream.tracker.tracks(),
+        times_s=times_s,
+        drift_um=drift_px * movie.pixel_size_um,
+        pixel_size_um=movie.pixel_size_um,
+        settings=settings.events,
+        zone_areas=_stack(stream.zones, columns=("cell_id", "band_um2", "ring_um2")),
+    )
+    corrections = {
+        "drift": {
+            "applied": settings.correction.drift,
+            "px": drift_px.round(3).tolist(),
+            "notes": stream.drift.notes if settings.correction.drift else [],
+        },
+        "bleaching": bleaching,
+    }
+    segmenter = stream.segmenter
+    notes = [*stream.warnings, *stream.skipped(), *getattr(segmenter, "notes", ())]
+    notes += [*(stream.detector.notes if stream.detector else ()), *corrections["drift"]["notes"]]
+    summary = {
+        **tables.summary,
+        "warnings": [*notes, *tables.summary["warnings"]],
+        "notes": list(movie.notes),
+        "cell_diameter_um": _diameter_um(segmenter, movie.pixel_size_um),
+        "psf_sigma_um": stream.detector.sigma_px * movie.pixel_size_um if stream.detector else None,
+    }
+    return Result(
+        movie=movie,
+        settings=settings,
+        spots=tables.spots,
+        exosomes=tables.exosomes,
+        events=tables.events,
+        cells=tables.cells,
+        fates=tables.fates,
+        labels=stream.labels,
+        summary=summary,
+        corrections=corrections,
+        device=stream.device,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _follow(
+    stream: _Stream, times_s: NDArray[np.float64], drift_px: NDArray[np.float64]
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Link the spots; return them, a row per exosome, and what the bleaching correction did."""
+    movie, settings = stream.movie, stream.settings
+    spots = schema.conform(_stack(stream.spots), schema.SPOTS)
+    spots["exosome_id"] = link(
+        spots,
+        times_s=times_s,
+        drift_px=drift_px,
+        pixel_size_um=movie.pixel_size_um,
+        settings=settings.exosomes,
+    )
+    bleaching = estimate_bleaching(spots, times_s, enabled=settings.correction.bleaching)
+    spots["counts_corrected"] = spots["counts"] / bleaching.factor[spots["frame"].to_numpy(dtype=np.int64)]
+    exosomes = summarise(spots, times_s=times_s, drift_px=drift_px, pixel_size_um=movie.pixel_size_um)
+    facts = {
+        "applied": bleaching.used,
+        "tau_s": bleaching.tau_s,
+        "tau_s_lo": bleaching.tau_lo_s,
+        "tau_s_hi": bleaching.tau_hi_s,
+        "factor": bleaching.factor.round(5).tolist(),
+        "notes": [bleaching.note],
+    }
+    return spots, exosomes, facts
+
+
+def _stack(tables: list[pd.DataFrame], columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(columns))
+
+
+def _diameter_um(segmenter: Segmenter | None, pixel_size_um: float) -> float | None:
+    diameter_px = getattr(segmenter, "diameter_px", None)
+    return None if diameter_px is None else float(diameter_px) * pixel_size_um

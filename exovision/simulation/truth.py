@@ -119,7 +119,7 @@ class Truth:
         return {
             "photons": light,
             "counts": light / camera.electrons_per_count,
-            "background": camera.offset_counts + local / camera.electrons_per_count,
+            "background": local / camera.electrons_per_count,
             "sigma_px": sigma,
             "snr": peak / math.sqrt(peak + local + camera.read_noise_electrons**2),
             "crlb_px": localisation_bound_px(
