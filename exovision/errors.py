@@ -21,7 +21,7 @@ class OutputError(ExovisionError):
     """A place that cannot be written to."""
 
 
-class Cancelled(ExovisionError):
+class Cancelled(ExovisionError):  # noqa: N818 (it is no error of the program)
     """Work stopped on request; what was finished before remains."""
 
     exit_code = 130

@@ -34,7 +34,7 @@ class FrameSource(Protocol):
     """Where the pixels of a movie come from, one plane at a time."""
 
     def plane(self, t: int, c: int, z: int) -> NDArray[Any]:
-        """Return one plane of shape (Y, X) in the file's own type; raises `InputError` if it is unreadable."""
+        """Return one plane of shape (Y, X) in the file's type; raises `InputError` if unreadable."""
 
     def close(self) -> None:
         """Release the files."""
@@ -218,7 +218,8 @@ def check_pixel_size(pixel_size_um: float) -> float:
     """
     if not (np.isfinite(pixel_size_um) and pixel_size_um > 0):
         raise InputError(
-            f"the pixel size must be a positive number of µm, got {pixel_size_um}; give it with --pixel-size-um"
+            f"the pixel size must be a positive number of µm, got {pixel_size_um}; "
+            "give it with --pixel-size-um"
         )
     return float(pixel_size_um)
 

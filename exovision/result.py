@@ -17,6 +17,7 @@ from exovision.io.provenance import provenance
 from exovision.io.rois import write_rois
 from exovision.io.tables import write_csv, write_json, write_parquet
 from exovision.io.tracks import write_napari_tracks, write_trackmate
+from exovision.nets.shipped import weights_used
 from exovision.records import Movie
 from exovision.report.html import write_report
 from exovision.settings import Settings
@@ -60,6 +61,12 @@ class Result:
     def save(self, out: str | Path, *, key: str | None = None) -> Path:
         """Write every file of the contract into `out`; `run.json` comes last and marks the folder complete.
 
+        Parameters
+        ----------
+        out : str or Path
+        key : str, optional
+            Hash of everything that decides the results; a batch resumes by it.
+
         Returns
         -------
         Path
@@ -73,7 +80,13 @@ class Result:
         folder = make_folder(Path(out))
         (folder / "run.json").unlink(missing_ok=True)
         record = provenance(
-            self.movie, self.settings, device=self.device, seconds=self.seconds, corrections=self.corrections
+            self.movie,
+            self.settings,
+            device=self.device,
+            seconds=self.seconds,
+            corrections=self.corrections,
+            weights=weights_used(self.settings.cells),
+            key=key,
         )
         try:
             self._write_tables(folder)

@@ -1,4 +1,4 @@
-"""The tables that exovision writes: column names, in order, with their types. Names and units never change."""
+"""The tables that exovision writes: column names in order with their types; names and units never change."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ DECOYS: Mapping[str, str] = {"frame": INT, "y_px": FLOAT, "x_px": FLOAT, "kind":
 
 
 def conform(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Give a table the contract's columns, order and types; missing columns become null, extra ones stay last.
+    """Give a table the contract's columns, order and types; missing columns become null, extra ones stay.
 
     Parameters
     ----------
@@ -142,9 +142,10 @@ def _column(table: pd.DataFrame, name: str, dtype: Any) -> Any:
 
     if name not in table:
         return pd.Series(float("nan") if dtype == FLOAT else pd.NA, index=table.index, dtype=dtype)
+    column: Any = table[name]
     if dtype == FLOAT:
-        return pd.to_numeric(table[name], errors="coerce").astype(FLOAT)
-    return table[name].astype(dtype)
+        column = pd.to_numeric(column, errors="coerce")
+    return column.astype(dtype)
 
 
 def empty(columns: Mapping[str, str]) -> pd.DataFrame:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from exovision.io.discovery import MovieEntry, find_movies
-from exovision.io.labels_source import open_labels
+from exovision.io.folder_source import list_images
+from exovision.io.labels_source import labels_path, open_labels
 from exovision.io.movies import read
 from exovision.io.samples import SampleSheet, read_samples
 from exovision.records import LabelStack, Movie
@@ -79,6 +80,15 @@ class Job:
             facts=facts,
         )
         return movie, open_labels(options.labels, movie) if options.labels else None
+
+    def sources(self) -> list[Path]:
+        """Return the files that the movie and its labels are read from."""
+        entry, options = self.entry, self.options
+        files = [entry.path]
+        if options.pattern is not None and entry.path.is_dir():
+            images = list_images(entry.path, options.pattern)
+            files = [image.path for image in images if image.position == (entry.position or "")]
+        return [*files, *([labels_path(options.labels, entry.name)] if options.labels else [])]
 
 
 def _first(given: float | None, from_sheet: float | None) -> float | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from exovision.errors import ExovisionError
 from exovision.io.folders import make_folder
 from exovision.io.provenance import fingerprint
 from exovision.io.tables import write_csv, write_json
+from exovision.nets.shipped import weights_used
 from exovision.pipeline import analyse
 from exovision.progress import Progress, silent
 from exovision.report.index import write_index
@@ -136,18 +138,18 @@ def _fail(job: Job, outcome: Outcome, say: Callable[[str], None], text: str) -> 
 
 def job_key(job: Job) -> str:
     """Return a hash of everything that decides a movie's results: input, options, settings, version."""
-    given = [job.entry.path]
-    labels = job.options.labels
-    if labels:
-        given.append(Path(labels.format(name=job.entry.name)))
+    given = {name: value for name, value in asdict(job.options).items() if name not in ("labels", "samples")}
+    sources = job.sources()
     return fingerprint(
-        given,
+        sources,
         extra={
             "version": exovision.__version__,
             "position": str(job.entry.position),
-            "options": repr(job.options),
+            "sources": [os.path.relpath(source, job.entry.path) for source in sources],
+            "options": given,
             "settings": job.settings.model_dump(mode="json"),
             "facts": {name: str(value) for name, value in job.facts.items()},
+            "weights": {} if job.options.labels else weights_used(job.settings.cells),
         },
     )
 

@@ -67,8 +67,8 @@ def find_movies(inputs: Sequence[Path], *, pattern: str | None = None) -> list[M
         found += list(_in_folder(given, pattern) if given.is_dir() else _positions(given, given.parent))
     if not found:
         raise InputError(
-            f"no movies found in {', '.join(map(str, inputs))}: wanted files ending in {', '.join(SUFFIXES)}, or "
-            "folders of single images with --pattern"
+            f"no movies found in {', '.join(map(str, inputs))}: wanted files that end in "
+            f"{', '.join(SUFFIXES)}, or folders of single images with --pattern"
         )
     return _told_apart(found)
 

@@ -53,7 +53,9 @@ def check_ids(labels: NDArray[Any], where: str) -> NDArray[np.int32]:
         If a value is negative, no whole number, or above 2,147,483,647.
     """
     if labels.dtype.kind == "f" and not (labels == np.floor(labels)).all():
-        raise InputError(f"{where}: labels must be whole numbers, got fractions; give a label image, not a picture")
+        raise InputError(
+            f"{where}: labels must be whole numbers, got fractions; give a label image, not a picture"
+        )
     low, high = (labels.min(), labels.max()) if labels.size else (0, 0)
     if low < 0 or high > np.iinfo(np.int32).max:
         raise InputError(f"{where}: labels must lie in 0–2147483647, got {low} to {high}")
@@ -91,7 +93,7 @@ def open_labels(path_or_pattern: str | Path, movie: Movie) -> LabelStack:
     if stack.image_shape != movie.image_shape or n_planes not in (1, movie.n_frames):
         stack.planes.close()
         raise InputError(
-            f"{path}: labels must be {movie.n_frames} (or 1) images of {movie.image_shape}, as {movie.name} is, "
-            f"got {n_planes} of {stack.image_shape}"
+            f"{path}: labels must be {movie.n_frames} (or 1) images of {movie.image_shape}, "
+            f"as {movie.name} is, got {n_planes} of {stack.image_shape}; give the labels of this movie"
         )
     return TiffLabels(path, stack.planes, n_planes, movie.n_frames)

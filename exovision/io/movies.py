@@ -108,8 +108,8 @@ def read(
     name : str, optional
         The movie's name; the file's stem and position if not given.
     facts : mapping, optional
-        The movie's row of the sample sheet; its `channels`, `pixel_size_um` and `frame_interval_s` win over the
-        file, and the arguments over them.
+        The movie's row of the sample sheet; its `channels`, `pixel_size_um` and `frame_interval_s` win over
+        the file, and the arguments over them.
 
     Returns
     -------
@@ -291,9 +291,10 @@ def _stamps(metadata: Metadata, acquired: NDArray[np.bool_]) -> tuple[NDArray[np
     """Return the file's own plane times, shape (T, C), s, or why they cannot be used."""
     if not metadata.plane_times_s:
         return None, ""
-    times = np.full(acquired.shape, np.nan)
+    n_frames, n_channels = acquired.shape
+    times = np.full((n_frames, n_channels), np.nan)
     for (t, c), value in metadata.plane_times_s.items():
-        if t < times.shape[0] and c < times.shape[1] and acquired[t, c]:
+        if t < n_frames and c < n_channels and acquired[t, c]:
             times[t, c] = value
     if np.isnan(times[acquired]).any():
         return None, " (some planes have none)"

@@ -15,9 +15,10 @@ from exovision.errors import InputError
 from exovision.io.roles import parse_channels
 
 COLUMNS = (
-    "path condition source target_type treatment ph dose tracer_fraction donor well replicate control "
-    "chemistry modality channels pixel_size_um frame_interval_s"
-).split()
+    *("path", "condition", "source", "target_type", "treatment", "ph", "dose", "tracer_fraction", "donor"),
+    *("well", "replicate", "control", "chemistry", "modality", "channels", "pixel_size_um"),
+    "frame_interval_s",
+)
 CONTROLS = ("none", "dye_only", "no_exosome", "detergent", "fixed")
 NUMBERS = ("ph", "dose", "tracer_fraction", "pixel_size_um", "frame_interval_s")
 POSITIVE = ("tracer_fraction", "pixel_size_um", "frame_interval_s")
@@ -56,14 +57,16 @@ class SampleSheet:
     rows: Mapping[Path, int]
 
     def facts_for(self, path: Path) -> dict[str, Any]:
-        """Return what the sheet says of a movie, empty cells left out; an empty dict for one it does not name.
+        """Return what the sheet says of a movie without empty cells; nothing for one it does not name.
 
         `channels` is a mapping of role to number; numeric columns are numbers.
         """
         row = self.rows.get(path.resolve())
         if row is None:
             return {}
-        facts = {str(name): value for name, value in self.table.loc[row].items() if value != ""}
+        facts: dict[str, Any] = {
+            str(name): value for name, value in self.table.loc[row].items() if value != ""
+        }
         facts.pop("path")
         for name in facts.keys() & set(NUMBERS):
             facts[name] = float(facts[name])
@@ -92,7 +95,9 @@ def read_samples(path: Path) -> SampleSheet:
             raise InputError(f"{path}, row {number}, {problem}")
         for found in _matches(path, row["path"], number):
             if found in rows:
-                raise InputError(f"{path}, row {number}, column path: {found.name} is named by an earlier row too")
+                raise InputError(
+                    f"{path}, row {number}, column path: {found.name} is in an earlier row too; remove one"
+                )
             rows[found] = int(index)  # type: ignore[call-overload]
     return SampleSheet(table, rows)
 

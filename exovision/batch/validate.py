@@ -1,0 +1,193 @@
+"""What a movie holds and what an analysis of it could tell and would cost, without analysing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from exovision.batch.jobs import Job
+from exovision.events.identifiability import NOT_ASSESSED, docking_limits
+from exovision.exosomes.detection import Detector
+from exovision.nets.device import resolve_device
+from exovision.pipeline import PREPARATION_FRAMES
+from exovision.records import LabelStack, Movie
+from exovision.settings import Settings
+
+SECONDS_PER_MEGAPIXEL = 4.0
+"""One CPU thread, per frame of a movie with exosomes and cells; `benchmarks/whole.py` measures it."""
+IMPORTS_GB = 0.7
+"""Python with all packages loaded; `imports_gb` of `benchmarks/whole.py`."""
+WORKING_PLANES = 120
+"""Planes of 4 bytes a pixel held beside the chunk; from `above_imports_gb` of `benchmarks/whole.py`."""
+
+
+def validate_job(job: Job, *, device: str) -> list[str]:
+    """Describe one movie: what is in it, what can be told from it, what its analysis costs.
+
+    Parameters
+    ----------
+    job : Job
+    device : str
+        Where networks would run.
+
+    Returns
+    -------
+    list of str
+        Lines for the user; the first is the movie's name.
+
+    Raises
+    ------
+    InputError
+        If the movie or its labels cannot be used.
+    SettingsError
+        If a channel, setting or the device does not exist.
+
+    Notes
+    -----
+    At most `PREPARATION_FRAMES` images of the exosome channel are read.
+    """
+    place = resolve_device(device)
+    movie, labels = job.open()
+    try:
+        lines = [
+            *_shape(movie),
+            *_calibration(movie, job),
+            *_channels(movie, labels, job.settings),
+            *_exosomes(movie, labels, job.settings),
+            f"memory: about {memory_gb(movie, job.settings):.1f} GB, whatever the length",
+            f"time: about {_duration(seconds(movie))} on one CPU thread; networks run on {place}",
+            *(f"note: {note}" for note in movie.notes),
+        ]
+    finally:
+        movie.source.close()
+    return [movie.name, *(f"  {line}" for line in lines)]
+
+
+def seconds(movie: Movie) -> float:
+    r"""Estimate the time of an analysis on one CPU thread, s.
+
+    .. math:: t = k\,T\,Y\,X
+
+    where k is `SECONDS_PER_MEGAPIXEL`.
+    """
+    y, x = movie.image_shape
+    return SECONDS_PER_MEGAPIXEL * movie.n_frames * y * x / 1e6
+
+
+def memory_gb(movie: Movie, settings: Settings) -> float:
+    r"""Estimate the peak memory of an analysis, GB.
+
+    .. math:: m = m_0 + 4YX\,(2 n R + Z + W)
+
+    where m₀ is `IMPORTS_GB`, n the frames of a chunk, R the number of roles, Z the depth and W
+    `WORKING_PLANES`.
+    """
+    depth, y, x = movie.shape[2:]
+    chunk = min(settings.reading.chunk_frames, movie.n_frames)
+    return IMPORTS_GB + 4 * y * x * (2 * chunk * len(movie.roles) + depth + WORKING_PLANES) / 1e9
+
+
+def _shape(movie: Movie) -> Iterator[str]:
+    t, c, z, y, x = movie.shape
+    yield f"shape: T {t}, C {c}, Z {z}, Y {y}, X {x}"
+    if z > 1:
+        how = f"plane {movie.projection}" if isinstance(movie.projection, int) else movie.projection
+        yield f"depth: {z} planes become one by {how}"
+
+
+def _calibration(movie: Movie, job: Job) -> Iterator[str]:
+    y, x = (size * movie.pixel_size_um for size in movie.image_shape)
+    origin = _origin(job, "pixel_size_um")
+    yield f"pixel size: {movie.pixel_size_um:.6g} µm ({origin}), field {y:.4g} x {x:.4g} µm"
+    if movie.n_frames == 1:
+        yield "frame interval: none, there is one frame"
+        return
+    times = movie.times_s[np.isfinite(movie.times_s).any(axis=1)]
+    span = float(np.nanmax(times) - np.nanmin(times))
+    steps = np.diff(np.nanmin(times, axis=1))
+    even = "even" if np.ptp(steps) <= 0.05 * np.median(steps) else "uneven"
+    yield (
+        f"frame interval: {np.median(steps):.6g} s ({_origin(job, 'frame_interval_s')}), {even}, "
+        f"{_duration(span)} in all"
+    )
+
+
+def _origin(job: Job, name: str) -> str:
+    if getattr(job.options, name) is not None:
+        return f"given with --{name.replace('_', '-')}"
+    return "from the sample sheet" if name in job.facts else "from the file"
+
+
+def _channels(movie: Movie, labels: LabelStack | None, settings: Settings) -> Iterator[str]:
+    roles = {index: role for role, index in movie.roles.items()}
+    named = (f"{i} {roles.get(i, 'not used')} ({name})" for i, name in enumerate(movie.channel_names))
+    yield f"channels: {', '.join(named)}"
+    if labels is not None:
+        yield "cells: from the given label images"
+    elif movie.cell_role is not None:
+        yield f"cells: found in the {movie.cell_role} channel by the segmenter {settings.cells.segmenter}"
+
+
+def _exosomes(movie: Movie, labels: LabelStack | None, settings: Settings) -> Iterator[str]:
+    """Yield what the first images of the exosome channel show and what can be told of dockings."""
+    if "exosome" not in movie.roles:
+        yield "docking: cannot be told, there is no exosome channel"
+        return
+    images = list(islice(_images(movie), PREPARATION_FRAMES))
+    if not images:
+        yield f"exosomes: the first {PREPARATION_FRAMES} images are black; check --channels and the file"
+        return
+    detector = Detector(settings.exosomes, settings.camera, pixel_size_um=movie.pixel_size_um)
+    detector.prepare(np.stack(images))
+    spots = detector.detect(images[0][None], range(1))
+    spots = spots[spots["probability"] >= settings.exosomes.min_probability]
+    se_um = float(spots[["y_se_px", "x_se_px"]].median().mean()) * movie.pixel_size_um
+    yield from _first_image(detector, spots, se_um)
+    yield from _docking(movie, labels, settings, se_um)
+
+
+def _images(movie: Movie) -> Iterator[Any]:
+    for t in range(min(PREPARATION_FRAMES, movie.n_frames)):
+        if movie.acquired(t, "exosome") and (image := movie.image(t, "exosome")).any():
+            yield image
+
+
+def _first_image(detector: Detector, spots: Any, se_um: float) -> Iterator[str]:
+    camera = detector.camera
+    if camera is not None:
+        gain = f"{camera.photons_per_count:.3g} photons per count"
+        known = "given" if camera.gain_known else "estimated"
+        yield (
+            f"camera: offset {camera.offset_counts:.4g} counts, {gain} ({known}), PSF {detector.sigma_px:.3g} px"
+        )
+    yield from (f"camera: {note}" for note in detector.notes)
+    precise = f", SNR {spots['snr'].median():.1f}, placed within {se_um:.3f} µm" if len(spots) else ""
+    yield f"exosomes: {len(spots) or 'none'} in the first image{precise}"
+
+
+def _docking(movie: Movie, labels: LabelStack | None, settings: Settings, se_um: float) -> Iterator[str]:
+    precision = 0.0 if np.isnan(se_um) else se_um
+    limits = docking_limits(movie.interval_s("exosome"), precision, settings.events)
+    need = f"needs {settings.events.docked_min_frames} frames and {settings.events.docked_min_s:g} s"
+    covered_s = movie.n_frames * movie.interval_s("exosome")
+    reason = limits.reason
+    if labels is None and movie.cell_role is None:
+        reason = "there is no cell or nucleus channel and no label images"
+    elif not reason and limits.shortest_s > covered_s:
+        reason = f"a docking {need}, the movie covers {movie.n_frames} frames and {covered_s:g} s"
+    if reason:
+        yield f"docking: cannot be told, {reason}"
+    else:
+        basis = "judged by timing alone" if np.isnan(se_um) else f"band {limits.band_um:.2f} µm"
+        yield f"docking: can be told from {limits.shortest_s:g} s on (a docking {need}), {basis}"
+    yield f"not judged by this version: {', '.join(NOT_ASSESSED)}, death"
+
+
+def _duration(value_s: float) -> str:
+    for unit, length in (("h", 3600.0), ("min", 60.0)):
+        if value_s >= 2 * length:
+            return f"{value_s / length:.3g} {unit}"
+    return f"{value_s:.2g} s"
