@@ -160,9 +160,8 @@ def _first_image(detector: Detector, spots: Any, se_um: float) -> Iterator[str]:
     if camera is not None:
         gain = f"{camera.photons_per_count:.3g} photons per count"
         known = "given" if camera.gain_known else "estimated"
-        yield (
-            f"camera: offset {camera.offset_counts:.4g} counts, {gain} ({known}), PSF {detector.sigma_px:.3g} px"
-        )
+        psf = f"PSF {detector.sigma_px:.3g} px"
+        yield f"camera: offset {camera.offset_counts:.4g} counts, {gain} ({known}), {psf}"
     yield from (f"camera: {note}" for note in detector.notes)
     precise = f", SNR {spots['snr'].median():.1f}, placed within {se_um:.3f} µm" if len(spots) else ""
     yield f"exosomes: {len(spots) or 'none'} in the first image{precise}"

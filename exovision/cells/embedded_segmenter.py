@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from exovision_models import weights
 from numpy.typing import NDArray
 
 from exovision.calibration import um_to_px
 from exovision.nets.cell_finder import CellFinder
 from exovision.nets.scaling import has_contrast
+from exovision.nets.shipped import cell_weights
 from exovision.records import LabelStack
 from exovision.settings import CellSettings
 
@@ -57,8 +55,7 @@ class EmbeddedSegmenter:
     ) -> None:
         self.notes: list[str] = []
         self.diameter_px = settings.diameter_um and um_to_px(settings.diameter_um, pixel_size_um)
-        path = Path(settings.weights) if settings.weights else weights("cells_embedded")
-        self._finder = CellFinder(path, device=device, note=self.notes.append)
+        self._finder = CellFinder(cell_weights(settings), device=device, note=self.notes.append)
         self._range_px = (um_to_px(SMALLEST_UM, pixel_size_um), um_to_px(LARGEST_UM, pixel_size_um))
         self._min_area_px = settings.min_area_um2 / pixel_size_um**2
 
