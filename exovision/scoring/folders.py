@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,11 +46,13 @@ class LabelFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = tifffile.TiffFile(path)
-            self._series = self._file.series[0]
-            self._frames = len(self._series)
+            with ExitStack() as opened:
+                self._file = opened.enter_context(tifffile.TiffFile(path))
+                self._frames = len(self._file.series[0])
+                self._opened = opened.pop_all()
         except (OSError, ValueError, IndexError, tifffile.TiffFileError) as error:
-            raise InputError(f"{path}: label images must be a readable TIFF stack, got: {error}") from error
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{path}: label images must be a readable TIFF stack, got: {reason}") from error
         size = re.search(r'PhysicalSizeX="([^"]+)"', self._file.ome_metadata or "")
         self.pixel_size_um = float(size.group(1)) if size else float("nan")
 
@@ -65,9 +68,11 @@ class LabelFile:
         labels: NDArray[np.int32] = np.asarray(image, dtype=np.int32)
         return labels
 
-    def close(self) -> None:
-        """Release the file."""
-        self._file.close()
+    def __enter__(self) -> LabelFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.close()
 
 
 @dataclass(frozen=True)

@@ -80,10 +80,12 @@ def _challenge(match: SpotMatch, gate_px: float = CHALLENGE_GATE_PX) -> dict[str
     where X are the true and Y the result's tracks, d sums distances cut at the gate over the best pairing of
     tracks, and Ȳ are the result's tracks without a partner (doi:10.1038/nmeth.2808). A pair of tracks gains
     gate − distance in each frame that they share within the gate and loses the gate in each frame that only
-    the result's track has.
+    the result's track has. Detections of spots that are not linkable do not count.
     """
     truth = _linkable(match)
-    result = match.result[match.result["exosome_id"].notna().to_numpy() & (match.verdict != "forgiven")]
+    beside = (match.truth_row >= 0) & ~np.isin(match.truth_row, truth.index)
+    tracked = match.result["exosome_id"].notna().to_numpy() & (match.verdict != "forgiven")
+    result = match.result[tracked & ~beside]
     if truth.empty:
         return dict.fromkeys(("linking.alpha", "linking.beta", "linking.jsc"), "truth has no linkable spots")
     x, true_ids = pd.factorize(truth["exosome_id"])

@@ -59,7 +59,8 @@ def pool(movies: Sequence[tuple[Folder, Folder]]) -> Pool:
             for name, table in _timed(folder).items():
                 side.setdefault(name, []).append(_shift(table, frame_shift, id_shift))
         exposure += _exposure_h(truth, result)
-        frame_shift += _largest((result, truth), FRAME_COLUMNS) + FRAMES_APART
+        imaged = 0 if matched is None else len(matched.frames)
+        frame_shift += max(_largest((result, truth), FRAME_COLUMNS), imaged) + FRAMES_APART
         id_shift += _largest((result, truth), IDS, matched)
     joined = [
         {
@@ -83,13 +84,9 @@ def _join(matches: Sequence[CellMatch]) -> CellMatch:
 def _match_labels(result: Folder, truth: Folder) -> CellMatch | None:
     if result.labels_path is None or truth.labels_path is None:
         return None
-    found, true = LabelFile(result.labels_path), LabelFile(truth.labels_path)
-    try:
+    with LabelFile(result.labels_path) as found, LabelFile(truth.labels_path) as true:
         matched = match_cells(found, true)
         sizes = [size for size in (true.pixel_size_um, found.pixel_size_um) if np.isfinite(size)]
-    finally:
-        found.close()
-        true.close()
     pairs = matched.pairs.assign(pixel_size_um=sizes[0]) if sizes else matched.pairs
     return CellMatch(matched.frames, pairs)
 
@@ -102,8 +99,9 @@ def _shift(table: pd.DataFrame, frames: int, ids: int) -> pd.DataFrame:
 
 def _largest(folders: Sequence[Folder], names: Sequence[str], matched: CellMatch | None = None) -> int:
     tables = [table for folder in folders for table in folder.tables.values()]
-    tables += [matched.pairs.rename(columns={"truth_cell": "cell_id"})] if matched else []
     columns = [table[name].dropna() for table in tables for name in names if name in table]
+    if matched is not None:
+        columns += [matched.pairs["truth_cell"], matched.pairs["result_cell"]]
     return max((int(column.max()) for column in columns if len(column)), default=0)
 
 
