@@ -1,0 +1,141 @@
+"""The report of one movie: figures in a folder and one HTML page that holds everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from exovision.files import write_text
+from exovision.records import LabelStack, Movie
+from exovision.report import charts, wording
+from exovision.report.overlay import draw_overlay
+from exovision.report.page import render
+from exovision.report.strips import draw_dockings
+from exovision.report.style import STATES, Plate, house_style, save_figure
+from exovision.settings import Settings
+
+
+def write_report(
+    folder: Path,
+    *,
+    movie: Movie,
+    labels: LabelStack,
+    spots: pd.DataFrame,
+    exosomes: pd.DataFrame,
+    events: pd.DataFrame,
+    cells: pd.DataFrame,
+    fates: pd.DataFrame,
+    summary: Mapping[str, Any],
+    settings: Settings,
+    provenance: Mapping[str, Any],
+    corrections: Mapping[str, Any],
+) -> Path:
+    """Write `figures/` and `report.html` into a movie's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists.
+    movie : Movie
+        A few frames are read again: those of the overlay and of the docked exosomes shown.
+    labels : LabelStack
+        One (Y, X) image per frame.
+    spots, exosomes, events, cells, fates : DataFrame
+        Columns as in `exovision.schema`.
+    summary : mapping
+        Every number that the page prints of results.
+    settings : Settings
+    provenance : mapping
+        Every number that the page prints of the input and the software.
+    corrections : mapping
+        What drift and bleaching corrections found and did.
+
+    Returns
+    -------
+    Path
+        `folder/report.html`.
+
+    Raises
+    ------
+    OSError
+        If the files cannot be written.
+    """
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    shown = settings.report
+    with house_style():
+        overlay = draw_overlay(movie, labels, spots, n_frames=shown.overlay_frames)
+        dockings = draw_dockings(movie, labels, events, spots, n=shown.kymographs)
+        plates = {
+            "overlay": save_figure(overlay, figures, "overlay", embed="png"),
+            "dockings": save_figure(dockings, figures, "dockings", embed="png"),
+            **_save_charts(figures, events, fates, summary),
+            **_save_corrections(figures, movie, spots, dict(_flat(corrections))),
+        }
+    page = {
+        "summary": summary,
+        "settings": settings,
+        "settings_yaml": settings.to_yaml(),
+        "run": provenance,
+        "plates": plates,
+        "corrections": [(name, _in_words(value)) for name, value in _flat(corrections) if _short(value)],
+        "words": wording,
+        "state_colours": {name: colour for name, (colour, _) in STATES.items()},
+    }
+    report = folder / "report.html"
+    write_text(render("movie.html.j2", page), report)
+    return report
+
+
+def _save_charts(
+    figures: Path, events: pd.DataFrame, fates: pd.DataFrame, summary: Mapping[str, Any]
+) -> dict[str, Plate | None]:
+    band_um = summary["identifiability"]["docking"]["band_um"]
+    cut = events[(events["kind"] == "docking") & (events["censored"] == "right")]
+    # A docking seen in n frames stands for n intervals.
+    censored_s = cut["duration_s"].to_numpy(dtype=np.float64) + (summary["exposure"]["interval_s"] or 0.0)
+    drawn = {
+        "distances": charts.draw_distances(summary["distance_profile"], band_um=band_um),
+        "dwell": charts.draw_dwell(summary["dwell"], censored_s),
+        "dockings_per_cell": charts.draw_dockings_per_cell(fates),
+    }
+    return {name: save_figure(figure, figures, name) for name, figure in drawn.items()}
+
+
+def _save_corrections(
+    figures: Path, movie: Movie, spots: pd.DataFrame, found: Mapping[str, Any]
+) -> dict[str, Plate | None]:
+    role = "exosome" if "exosome" in movie.roles else movie.cell_role
+    times_s = movie.role_times_s(role) if role else movie.times_s[:, 0]
+    drift, factor = found.get("drift drift_um"), found.get("bleaching factor")
+    ones = np.ones(movie.n_frames)
+    drawn = {
+        "drift": None if drift is None else charts.draw_drift(times_s, np.asarray(drift)),
+        "bleaching": charts.draw_bleaching(spots, times_s, ones if factor is None else np.asarray(factor)),
+    }
+    return {name: save_figure(figure, figures, name) for name, figure in drawn.items()}
+
+
+def _flat(content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield nested content as ("stage name", value)."""
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", value
+
+
+def _short(value: Any) -> bool:
+    """Tell whether a value is a fact and not a series."""
+    return isinstance(value, str | int | float) or (
+        isinstance(value, list | tuple) and all(isinstance(line, str) for line in value)
+    )
+
+
+def _in_words(value: Any) -> str:
+    text: str = "; ".join(value) if isinstance(value, list | tuple) else wording.number(value)
+    return text or "none"
