@@ -48,7 +48,7 @@ def find_movies(inputs: Sequence[Path], *, pattern: str | None = None) -> list[M
         images (`…_labels.tif`) inside them are left out.
     pattern : str, optional
         Regular expression for folders of single images: a folder with matching files is one movie for each
-        well and position.
+        well and position; with a slash in the pattern the input itself is that folder.
 
     Returns
     -------
@@ -79,9 +79,8 @@ def _in_folder(folder: Path, pattern: str | None) -> Iterator[MovieEntry]:
         for path in files:
             yield from _positions(path, folder)
         return
-    for parent in dict.fromkeys(path.parent for path in files):
-        positions = dict.fromkeys(image.position for image in list_images(parent, pattern))
-        for position in positions:
+    for parent in [folder] if "/" in pattern else dict.fromkeys(path.parent for path in files):
+        for position in sorted({image.position for image in list_images(parent, pattern)}):
             yield _entry(parent, folder, position or None)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from exovision.errors import InputError
+from exovision.errors import InputError, SettingsError
 from exovision.io.roles import parse_channels
 
 COLUMNS = (
@@ -47,32 +46,18 @@ class SampleSheet:
 
     Attributes
     ----------
-    table : DataFrame
-        One row per row of the file; unknown columns are kept.
-    rows : mapping of Path to int
-        The row of each movie that the paths and patterns name.
+    facts : mapping of Path to mapping
+        What the sheet says of each movie, by its absolute path.
     """
 
-    table: pd.DataFrame
-    rows: Mapping[Path, int]
+    facts: Mapping[Path, Mapping[str, Any]]
 
     def facts_for(self, path: Path) -> dict[str, Any]:
         """Return what the sheet says of a movie without empty cells; nothing for one it does not name.
 
-        `channels` is a mapping of role to number; numeric columns are numbers.
+        `channels` is a mapping of role to number; numeric columns are numbers; unknown columns are texts.
         """
-        row = self.rows.get(path.resolve())
-        if row is None:
-            return {}
-        facts: dict[str, Any] = {
-            str(name): value for name, value in self.table.loc[row].items() if value != ""
-        }
-        facts.pop("path")
-        for name in facts.keys() & set(NUMBERS):
-            facts[name] = float(facts[name])
-        if "channels" in facts:
-            facts["channels"] = parse_channels(str(facts["channels"]))
-        return facts
+        return dict(self.facts.get(path.resolve(), {}))
 
 
 def read_samples(path: Path) -> SampleSheet:
@@ -83,26 +68,47 @@ def read_samples(path: Path) -> SampleSheet:
     InputError
         If it cannot be read, has no `path` column, or a cell is wrong; the message names row and column.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: a sample sheet must be a readable CSV file: {error}") from error
-    if "path" not in table:
-        raise InputError(f"{path}: the column `path` is needed, got {', '.join(table.columns)}")
-    rows: dict[Path, int] = {}
-    for number, (index, row) in enumerate(table.iterrows(), start=2):
+    facts: dict[Path, dict[str, Any]] = {}
+    for number, row in _rows(path):
+        where = f"{path}, row {number}"
         for problem in _problems(row):
-            raise InputError(f"{path}, row {number}, {problem}")
-        for found in _matches(path, row["path"], number):
-            if found in rows:
+            raise InputError(f"{where}, {problem}")
+        for found in _matches(path, row["path"], where):
+            if found in facts:
                 raise InputError(
-                    f"{path}, row {number}, column path: {found.name} is in an earlier row too; remove one"
+                    f"{where}, column path: {found.name} is in an earlier row too; remove one of them"
                 )
-            rows[found] = int(index)  # type: ignore[call-overload]
-    return SampleSheet(table, rows)
+            facts[found] = _typed(row)
+    return SampleSheet(facts)
 
 
-def _problems(row: pd.Series[str]) -> Iterator[str]:
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number and the cells of each row, counted from the header as 1."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        lines = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: a sample sheet must be a readable CSV file in UTF-8: {error}") from error
+    header = [name.strip() for name in lines[0]] if lines else []
+    if "path" not in header:
+        raise InputError(f"{path}: the column `path` is needed, got {', '.join(header) or 'an empty file'}")
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path}, column {twice}: it is there twice; remove one of them")
+    for number, cells in enumerate(lines[1:], start=2):
+        if not any(cells):
+            continue
+        if len(cells) > len(header):
+            raise InputError(
+                f"{path}, row {number}: {len(header)} cells were wanted, as in the header, got {len(cells)}; "
+                "put quotes around cells with a comma"
+            )
+        yield number, dict.fromkeys(header, "") | dict(zip(header, (cell.strip() for cell in cells)))
+
+
+def _problems(row: Mapping[str, str]) -> Iterator[str]:
+    if not row["path"]:
+        yield "column path: a file or pattern is needed, got nothing"
     if row.get("control", "") not in ("", *CONTROLS):
         yield f"column control: must be one of {', '.join(CONTROLS)}, got {row['control']!r}"
     for name in NUMBERS:
@@ -113,24 +119,35 @@ def _problems(row: pd.Series[str]) -> Iterator[str]:
             yield f"column {name}: must be positive, got {value}"
     if row.get("tracer_fraction", "") and float(row["tracer_fraction"]) > 1:
         yield f"column tracer_fraction: must be at most 1, got {row['tracer_fraction']}"
+    try:
+        parse_channels(row.get("channels", ""))
+    except SettingsError as error:
+        yield f"column channels: {error}"
 
 
 def _is_number(text: str) -> bool:
     try:
-        return float(text) == float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
 
 
-def _matches(sheet: Path, pattern: str, number: int) -> list[Path]:
+def _typed(row: Mapping[str, str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {name: value for name, value in row.items() if value and name != "path"}
+    facts |= {name: float(facts[name]) for name in facts.keys() & set(NUMBERS)}
+    if "channels" in facts:
+        facts["channels"] = parse_channels(facts["channels"])
+    return facts
+
+
+def _matches(sheet: Path, pattern: str, where: str) -> list[Path]:
     folder = sheet.parent.resolve()
-    given = Path(pattern)
-    direct = given if given.is_absolute() else folder / given
+    direct = folder / pattern
     found = [direct] if direct.exists() else []
-    if pattern and not found and not given.is_absolute():
+    if not found and not Path(pattern).is_absolute():
         found = sorted(folder.glob(pattern))
     if not found:
-        raise InputError(f"{sheet}, row {number}, column path: {pattern!r} matches no file; correct it")
+        raise InputError(f"{where}, column path: {pattern!r} matches no file; correct it")
     return [path.resolve() for path in found]
 
 

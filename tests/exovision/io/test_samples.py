@@ -1,0 +1,98 @@
+"""The sample sheet: which row belongs to which movie, and which cell is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from exovision.errors import InputError, SettingsError
+from exovision.io.samples import COLUMNS, read_samples, template
+
+
+def sheet(folder: Path, text: str) -> Path:
+    for name in ("a.tif", "b.tif", "day1/c.tif", "day1/d.tif"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    path = folder / "samples.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_facts_are_typed_and_unknown_columns_are_carried(tmp_path: Path) -> None:
+    path = sheet(
+        tmp_path,
+        "path,condition,ph,dose,channels,operator,lot\n"
+        'a.tif,NK exosomes,6.5,1e3,"exosome=0,cell=1",Ada,007\n'
+        "b.tif,,,,,,\n",
+    )
+    samples = read_samples(path)
+    assert samples.facts_for(tmp_path / "a.tif") == {
+        "condition": "NK exosomes",
+        "ph": 6.5,
+        "dose": 1000.0,
+        "channels": {"exosome": 0, "cell": 1},
+        "operator": "Ada",
+        "lot": "007",
+    }
+    assert samples.facts_for(tmp_path / "b.tif") == {}
+    assert samples.facts_for(tmp_path / "elsewhere.tif") == {}
+
+
+def test_a_glob_names_every_movie_that_it_matches(tmp_path: Path) -> None:
+    samples = read_samples(sheet(tmp_path, "path,well\nday1/*.tif,A1\n*.tif,B1\n"))
+    wells = {name: samples.facts_for(tmp_path / name)["well"] for name in ("day1/c.tif", "day1/d.tif", "a.tif")}
+    assert wells == {"day1/c.tif": "A1", "day1/d.tif": "A1", "a.tif": "B1"}
+
+
+def test_absolute_paths_are_taken_as_they_are(tmp_path: Path) -> None:
+    sheet(tmp_path, "path\n")
+    (tmp_path / "elsewhere").mkdir()
+    path = tmp_path / "elsewhere" / "samples.csv"
+    path.write_text(f"path,well\n{tmp_path / 'a.tif'},A1\n")
+    assert read_samples(path).facts_for(tmp_path / "a.tif") == {"well": "A1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("movie,ph\na.tif,7\n", r"column `path` is needed, got movie, ph"),
+        ("path,ph\na.tif,acid\n", r"row 2, column ph: must be a number, got 'acid'"),
+        ("path,ph\na.tif,7\nb.tif,nan\n", r"row 3, column ph: must be a number, got 'nan'"),
+        ("path,dose\na.tif,inf\n", r"row 2, column dose: must be a number, got 'inf'"),
+        ("path,pixel_size_um\na.tif,0\n", r"column pixel_size_um: must be positive, got 0"),
+        ("path,tracer_fraction\na.tif,1.5\n", r"column tracer_fraction: must be at most 1, got 1.5"),
+        ("path,control\na.tif,mock\n", r"column control: must be one of none, dye_only.*got 'mock'"),
+        ("path,channels\na.tif,exosome\n", r"row 2, column channels: .*ROLE=NUMBER"),
+        ("path,channels\na.tif,exozome=0\n", r"row 2, column channels: .*exozome"),
+        ("path\nz*.tif\n", r"row 2, column path: 'z\*.tif' matches no file"),
+        ("path\n/nowhere/z.tif\n", r"row 2, column path: '/nowhere/z.tif' matches no file"),
+        ("path\n../*[\n", r"row 2, column path"),
+        ("path,ph\n,7\n", r"row 2, column path"),
+        ("path\na.tif\n*.tif\n", r"row 3, column path: a.tif is in an earlier row too"),
+        ("path,ph\na.tif,7,8,9\n", r"row 2: 2 cells were wanted.*got 4"),
+        ("path,path\na.tif,b.tif\n", r"column path.*twice"),
+        ("", r"an empty file"),
+    ],
+)
+def test_a_wrong_sheet_is_told_in_one_line_with_row_and_column(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises((InputError, SettingsError), match=message) as caught:
+        read_samples(sheet(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_sheet_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.csv"):
+        read_samples(tmp_path / "none.csv")
+
+
+def test_the_template_has_every_column_and_passes_its_own_check(tmp_path: Path) -> None:
+    (tmp_path / "day1").mkdir()
+    (tmp_path / "day1" / "x.ome.tif").touch()
+    (tmp_path / "samples.csv").write_text(template(), encoding="utf-8")
+    assert tuple(pd.read_csv(tmp_path / "samples.csv").columns) == COLUMNS
+    facts = read_samples(tmp_path / "samples.csv").facts_for(tmp_path / "day1" / "x.ome.tif")
+    assert facts["condition"] == "NK exosomes"
