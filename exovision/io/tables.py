@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from exovision.errors import InputError
 from exovision.files import replacing, write_text
-from exovision.schema import conform
+from exovision.schema import FLOAT, conform
 
 
 def write_csv(table: pd.DataFrame, path: Path, columns: Mapping[str, str]) -> None:
@@ -79,14 +79,20 @@ def read_table(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    # pandas' own parser may miss the last digit; Python's float returns what was written.
+    exact = {name: _number for name, dtype in columns.items() if dtype == FLOAT}
     return pd.read_csv(
         path,
-        dtype=dict(columns),
+        dtype={name: dtype for name, dtype in columns.items() if name not in exact},
+        converters=exact,
         encoding="utf-8",
         keep_default_na=False,
         na_values=[""],
-        float_precision="round_trip",
     )
+
+
+def _number(text: str) -> float:
+    return float(text or "nan")
 
 
 def write_json(content: Any, path: Path) -> None:

@@ -66,9 +66,7 @@ def test_a_constant_step_is_one_frame_and_is_said(tmp_path: Path) -> None:
 def test_numbers_are_ordered_as_numbers(tmp_path: Path) -> None:
     for t in range(12):
         image(tmp_path / f"t{t}_c1.tif", t)
-    movie = read(
-        tmp_path, pattern=TIME_CHANNEL, channels={"exosome": 0}, pixel_size_um=1, frame_interval_s=1
-    )
+    movie = read(tmp_path, pattern=TIME_CHANNEL, channels={"exosome": 0}, pixel_size_um=1, frame_interval_s=1)
     assert [int(movie.image(t, "exosome")[0, 0]) for t in range(12)] == list(range(12))
 
 

@@ -42,7 +42,9 @@ def test_facts_are_typed_and_unknown_columns_are_carried(tmp_path: Path) -> None
 
 def test_a_glob_names_every_movie_that_it_matches(tmp_path: Path) -> None:
     samples = read_samples(sheet(tmp_path, "path,well\nday1/*.tif,A1\n*.tif,B1\n"))
-    wells = {name: samples.facts_for(tmp_path / name)["well"] for name in ("day1/c.tif", "day1/d.tif", "a.tif")}
+    wells = {
+        name: samples.facts_for(tmp_path / name)["well"] for name in ("day1/c.tif", "day1/d.tif", "a.tif")
+    }
     assert wells == {"day1/c.tif": "A1", "day1/d.tif": "A1", "a.tif": "B1"}
 
 
