@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
+from scipy.ndimage import find_objects, uniform_filter1d
 from scipy.spatial import cKDTree
 from skimage.measure import find_contours
 
@@ -23,6 +23,10 @@ SAME_CELL_IOU = 0.5
 """Overlap above which a result's cell is the true cell."""
 CLOSE_RATIO = 3
 """Points per contour vertex in the outline that distances are measured to."""
+SMOOTHED_VERTICES = 5
+"""Neighbouring vertices averaged: from corner to corner of two pixelated outlines it is too short a way."""
+BORDER_PX = 3
+"""Outlines nearer to the image's edge than this are not compared: there the edge cuts the cell."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ def _boundary_px(
     corner = np.array([part.start for part in box])
     (ends_a, close_a), (ends_b, close_b) = (_outline(mask, corner) for mask in masks)
     distances = [
-        cKDTree(close).query(_inside(ends, truth.shape))[0]
+        cKDTree(close).query(_away_from_border(ends, truth.shape))[0]
         for ends, close in ((ends_a, close_b), (ends_b, close_a))
     ]
     together = np.concatenate(distances)
@@ -154,15 +158,16 @@ def _outline(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the vertices of a mask's outline, and denser points along it; shapes (N, 2), px."""
     contours: list[NDArray[np.float64]] = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)  # type: ignore[no-untyped-call]
+    smooth = [uniform_filter1d(c[:-1], SMOOTHED_VERTICES, axis=0, mode="wrap") for c in contours]
     parts = np.arange(CLOSE_RATIO)[:, None, None] / CLOSE_RATIO
-    dense = [(c[:-1] + parts * np.diff(c, axis=0)).reshape(-1, 2) for c in contours]
+    dense = [(c + parts * (np.roll(c, -1, axis=0) - c)).reshape(-1, 2) for c in smooth]
     shift = corner - 1
-    return np.concatenate([c[:-1] for c in contours]) + shift, np.concatenate(dense) + shift
+    return np.concatenate(smooth) + shift, np.concatenate(dense) + shift
 
 
-def _inside(points: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Keep the points at least 1 px from the outermost pixels, where the outline is the image's edge."""
-    kept: NDArray[np.float64] = points[((points >= 1) & (points <= np.array(shape) - 2)).all(axis=1)]
+def _away_from_border(points: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    away = (points >= BORDER_PX) & (points <= np.array(shape) - 1 - BORDER_PX)
+    kept: NDArray[np.float64] = points[away.all(axis=1)]
     return kept
 
 

@@ -124,7 +124,7 @@ class Example:
         table = self.tables["spots"].copy()
         return table, (table["exosome_id"] == exosome_id).fillna(False).to_numpy(dtype=bool)
 
-    def with_event(self, exosome_id, kind="docking", **values):
+    def with_event(self, exosome_id, kind="docking", /, **values):
         """Return the events with some values of one row exchanged."""
         table = self.tables["events"].copy()
         row = (table["exosome_id"] == exosome_id) & (table["kind"] == kind)

@@ -1,0 +1,61 @@
+import pandas as pd
+import pytest
+
+
+@pytest.mark.parametrize(("shift", "found"), [(-3, 1.0), (3, 1.0), (4, 0.0), (-4, 0.0)])
+def test_a_point_event_must_lie_within_three_frames(example, shift, found):
+    events = example.with_event(4, "fusion", start_frame=30 + shift, end_frame=30 + shift)
+    scores = example.score(events=events)
+    assert scores["fusion.recall"].value == scores["fusion.precision"].value == found
+
+
+def test_a_point_event_of_another_kind_is_no_hit(example):
+    events = example.with_event(4, "fusion", kind="hemifusion")
+    scores = example.score(events=events)
+    assert scores["fusion.recall"].value == scores["hemifusion.precision"].value == 0.0
+
+
+def test_a_point_event_on_another_exosome_is_no_hit(example):
+    scores = example.score(events=example.with_event(4, "fusion", exosome_id=3))
+    assert scores["fusion.f1"].value == 0.0
+
+
+def test_a_fate_that_nobody_can_identify_may_be_called_rightly_or_left_unresolved(example):
+    for identifiable in (False, pd.NA):
+        truth = {"events": example.with_event(4, "fusion", identifiable=identifiable)}
+        for kind in ("fusion", "loss_unresolved"):
+            scores = example.score(truth=truth, events=example.with_event(4, "fusion", kind=kind))
+            assert scores["loss_unresolved.precision"].value == 1.0
+            assert scores["fusion.false_per_cell_h"].n == 0 if kind == "fusion" else True
+        wrong = example.score(truth=truth, events=example.with_event(4, "fusion", kind="detachment"))
+        assert wrong["detachment.precision"].value == 0.5
+
+
+def test_an_identifiable_fate_left_unresolved_is_missed_and_a_false_alarm(example):
+    scores = example.score(events=example.with_event(4, "fusion", kind="loss_unresolved"))
+    assert scores["fusion.recall"].value == 0.0
+    assert scores["loss_unresolved.precision"].value == 0.5
+
+
+def test_losses_that_cannot_be_identified_should_be_left_unresolved(example):
+    name = "loss.unresolved_where_not_identifiable"
+    truth = {"events": example.with_event(4, "fusion", identifiable=False)}
+    assert example.score(truth=truth)[name].value == 0.5
+    assert example.score(truth=truth)[name].n == 2
+    called = example.with_event(4, "fusion", kind="loss_unresolved")
+    assert example.score(truth=truth, events=called)[name].value == 1.0
+
+
+def test_an_optional_event_counts_neither_way(example):
+    truth = {"events": example.with_event(4, "fusion", optional=True)}
+    with_it, without = (
+        example.score(truth=truth, events=e)
+        for e in (example.tables["events"], example.without_event(4, "fusion"))
+    )
+    assert "no fusion events" in with_it.absent["fusion.f1"]
+    assert with_it["fusion.false_per_cell_h"].n == without["fusion.false_per_cell_h"].n == 0
+
+
+def test_one_call_serves_one_true_event(example):
+    truth = {"events": example.add_event(kind="fusion", exosome_id=4, start_frame=28, identifiable=True)}
+    assert example.score(truth=truth)["fusion.recall"].value == 0.5
