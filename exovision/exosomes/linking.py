@@ -60,7 +60,7 @@ def link(
     Parameters
     ----------
     spots : DataFrame
-        `frame y_px x_px y_se_px x_se_px counts probability`, sorted by frame.
+        `frame y_px x_px y_se_px x_se_px counts`, sorted by frame.
     times_s : ndarray of shape (T,)
         Seconds; NaN for frames that were not acquired, which count as no gap.
     drift_px : ndarray of shape (T, 2), optional
@@ -68,7 +68,7 @@ def link(
     pixel_size_um : float
     settings : ExosomeSettings
         `max_step_um` (between acquired neighbours; grows with the square root of a gap), `max_gap_frames`,
-        `min_probability`, `min_track_spots`.
+        `min_track_spots`.
 
     Returns
     -------
@@ -85,14 +85,13 @@ def link(
     acquired = np.flatnonzero(np.isfinite(times_s))
     order[acquired] = np.arange(acquired.size)
     drift = np.zeros((len(times_s), 2)) if drift_px is None else drift_px
-    usable = np.flatnonzero(spots["probability"].to_numpy(dtype=np.float64) >= settings.min_probability)
-    frames = spots["frame"].to_numpy(dtype=np.int64)[usable]
-    place = spots[["y_px", "x_px"]].to_numpy(dtype=np.float64)[usable] - drift[frames]
-    se = np.sqrt((spots[["y_se_px", "x_se_px"]].to_numpy(dtype=np.float64)[usable] ** 2).mean(axis=1))
-    logs = np.log(np.maximum(spots["counts"].to_numpy(dtype=np.float64)[usable], 1e-9))
+    frames = spots["frame"].to_numpy(dtype=np.int64)
+    place = spots[["y_px", "x_px"]].to_numpy(dtype=np.float64) - drift[frames]
+    se = np.sqrt((spots[["y_se_px", "x_se_px"]].to_numpy(dtype=np.float64) ** 2).mean(axis=1))
+    logs = np.log(np.maximum(spots["counts"].to_numpy(dtype=np.float64), 1e-9))
     step_px = float(um_to_px(settings.max_step_um, pixel_size_um))
     tracks = _link_all(order[frames], place, se, logs, step_px=step_px, max_gap=settings.max_gap_frames)
-    return _numbered(spots, usable, tracks, settings.min_track_spots)
+    return _numbered(spots, tracks, settings.min_track_spots)
 
 
 def _link_all(
@@ -165,7 +164,7 @@ def _cheapest(
     return np.asarray(matched_rows[linked], dtype=np.int64), np.asarray(matched[linked], dtype=np.int64)
 
 
-def _numbered(spots: pd.DataFrame, usable: Ints, tracks: Ints, least: int) -> pd.Series[int]:
+def _numbered(spots: pd.DataFrame, tracks: Ints, least: int) -> pd.Series[int]:
     """Number the tracks that are long enough by first frame, y and x."""
     ids = pd.array(np.full(len(spots), -1), dtype="Int64")
     ids[:] = pd.NA
@@ -173,9 +172,9 @@ def _numbered(spots: pd.DataFrame, usable: Ints, tracks: Ints, least: int) -> pd
         first = pd.DataFrame(
             {
                 "track": tracks,
-                "frame": spots["frame"].to_numpy()[usable],
-                "y": spots["y_px"].to_numpy()[usable],
-                "x": spots["x_px"].to_numpy()[usable],
+                "frame": spots["frame"].to_numpy(),
+                "y": spots["y_px"].to_numpy(),
+                "x": spots["x_px"].to_numpy(),
             }
         ).drop_duplicates("track")
         long_enough = np.bincount(tracks) >= least
@@ -183,5 +182,5 @@ def _numbered(spots: pd.DataFrame, usable: Ints, tracks: Ints, least: int) -> pd
         number = np.zeros(long_enough.size, dtype=np.int64)
         number[kept] = np.arange(1, kept.size + 1)
         linked = number[tracks] > 0
-        ids[usable[linked]] = number[tracks][linked]
+        ids[linked] = number[tracks][linked]
     return pd.Series(ids, index=spots.index, name="exosome_id")

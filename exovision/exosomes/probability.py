@@ -11,6 +11,9 @@ COEFFICIENTS: tuple[float, ...] = (-5.0, 1.4, -6.0, -4.0)
 WIDTH_TOLERANCE = 0.15
 """Relative deviation from the PSF's width that is natural: aggregates, focus, motion blur."""
 
+NARROW_SE = 0.3
+"""The fit of a single hot pixel has no meaningful error; a spot as wide as the PSF errs by no more than this."""
+
 OVER_RIDGE_CAP = 8.0
 WIDTH_CAP = 2.0
 
@@ -34,13 +37,13 @@ def features(over_ridge: Floats, width_ratio: Floats, width_se: Floats) -> Float
         noise and tolerance explain).
     """
     deviation = np.log(np.maximum(width_ratio, 1e-3))
-    slack = np.sqrt(WIDTH_TOLERANCE**2 + np.minimum(width_se, 1.0) ** 2)
+    narrow, wide = (np.hypot(WIDTH_TOLERANCE, np.minimum(width_se, most)) for most in (NARROW_SE, 1.0))
     return np.column_stack(
         [
             np.ones_like(over_ridge),
             np.clip(over_ridge, -2.0, OVER_RIDGE_CAP),
-            np.clip(-deviation - slack, 0.0, WIDTH_CAP),
-            np.clip(deviation - slack, 0.0, WIDTH_CAP),
+            np.clip(-deviation - narrow, 0.0, WIDTH_CAP),
+            np.clip(deviation - wide, 0.0, WIDTH_CAP),
         ]
     )
 

@@ -249,7 +249,7 @@ def _light_left(scene: Scene, particle: Particle, time_s: float) -> float:
 
 def _ride(rng: np.random.Generator, scene: Scene, particle: Particle, outline: Floats) -> Floats:
     """Return positions on a moving outline; diffusion goes along it, or in the plane beneath a cell."""
-    interval = scene.imaging.frame_interval_s / SUBSTEPS
+    interval = scene.imaging.frame_interval_s
     exposure = scene.imaging.exposure_s / SUBSTEPS
     pixel = scene.imaging.pixel_size_um
     places = np.empty((SUBSTEPS, 2))
@@ -262,12 +262,19 @@ def _ride(rng: np.random.Generator, scene: Scene, particle: Particle, outline: F
         return places
     docked = particle.kind == "docked"
     d = scene.exosomes.docked_diffusion_um2_s if docked else scene.exosomes.tethered_diffusion_um2_s
-    length_um = float(np.hypot(*np.diff(outline, axis=0, append=outline[:1]).T).sum()) * pixel
-    particle.vertex += rng.normal(0, np.sqrt(2 * d * max(interval * SUBSTEPS - exposure, 0))) / length_um
-    for step in range(SUBSTEPS):
-        particle.vertex = (particle.vertex + rng.normal(0, np.sqrt(2 * d * exposure)) / length_um) % 1.0
+    waits = [max(interval - (SUBSTEPS - 1) * exposure, 0), *[exposure] * (SUBSTEPS - 1)]
+    for step, wait_s in enumerate(waits):
+        length_um = rng.normal(0, np.sqrt(2 * d * wait_s))
+        particle.vertex = (particle.vertex + length_um / pixel / _stretch_px(outline, particle.vertex)) % 1.0
         places[step] = on_outline(outline, particle.vertex, STANDOFF_UM / pixel)
     return places
+
+
+def _stretch_px(outline: Floats, part: float) -> float:
+    """Return the length of the whole outline if all its vertices were as far apart as those at `part`, px."""
+    count = len(outline)
+    first = int((part % 1.0) * count) % count
+    return max(float(np.hypot(*(outline[(first + 1) % count] - outline[first]))), 1e-6) * count
 
 
 def _within(outline: Floats, particle: Particle) -> Floats:
