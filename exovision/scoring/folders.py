@@ -171,8 +171,8 @@ def pair_folders(result: Path, truth: Path) -> tuple[list[tuple[str, Path, Path]
     pairs = [(movie.name, movie, folder) for movie, folder in found.items() if folder is not None]
     if not pairs:
         raise InputError(
-            f"{truth}: a truth folder for {', '.join(m.name for m in movies[:3])} is needed (with spots.parquet, "
-            f"events.csv or {LABELS}, in NAME, NAME/truth or truth), got none"
+            f"{truth}: a truth folder for {', '.join(m.name for m in movies[:3])} is needed "
+            f"(with spots.parquet, events.csv or {LABELS}, in NAME, NAME/truth or truth), got none"
         )
     lone = [movie.name for movie, folder in found.items() if folder is None]
     unused = {p for p in map(_truth_in, (p for p in truth.iterdir() if p.is_dir())) if p} - {

@@ -186,7 +186,7 @@ def _precision_of_position(errors: pd.DataFrame, suffix: str) -> dict[str, Value
 
 
 def _of_rms(value: float, n: int) -> Metric:
-    """Give a root mean square of `n` normal errors its interval: the relative standard error is 1/sqrt(2 n)."""
+    """Give a root mean square of `n` normal errors its interval: its relative error is 1/sqrt(2 n)."""
     half = 1.96 * value / np.sqrt(2 * n)
     return Metric(value, value - half, value + half, n)
 

@@ -40,12 +40,12 @@ def true_spots():
     parts = [
         spots_of(1, range(5, 26), (30, 44), 1, "docked"),
         spots_of(1, range(26, 32), (30, 54), 1, "free"),
-        spots_of(2, range(0, 40), (64, 80), 2, "docked", snr=7.0),
+        spots_of(2, range(40), (64, 80), 2, "docked", snr=7.0),
         spots_of(3, range(3, 26), (50, 66), 2, "docked", snr=2.0),
         spots_of(4, range(12, 31), (16, 30), 1, "docked", snr=9.0),
         spots_of(5, range(10, 14), (30, 16), 1, "docked"),
         spots_of(6, range(10, 30), (10, 90), pd.NA, "stuck"),
-        spots_of(7, range(0, 10), (90, 60), pd.NA, "free", ignore=True, snr=1.0),
+        spots_of(7, range(10), (90, 60), pd.NA, "free", ignore=True, snr=1.0),
         spots_of(8, range(20, 30), (90, 90), pd.NA, "free", linkable=False),
     ]
     return pd.concat([part.astype({"cell_id": "Int64"}) for part in parts], ignore_index=True)
