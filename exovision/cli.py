@@ -135,8 +135,6 @@ def _run(
         f"{len(outcome.failures)} failed" + (f" (see {out / 'failures.csv'})" if outcome.failures else "")
     )
     _say(f"report: {outcome.report}")
-    if outcome.failures and len(jobs) == 1:
-        return 2
     return outcome.exit_code
 
 

@@ -68,6 +68,9 @@ def analyse(
     """
     started = time.perf_counter()
     settings = settings or Settings()
+    if labels is not None:
+        cells = settings.cells.model_copy(update={"segmenter": "labels"})
+        settings = settings.model_copy(update={"cells": cells})
     _check_channels(movie, labels)
     stream = _Stream(movie, settings, labels, device)
     for chunk in movie.chunks(settings.reading.chunk_frames):
@@ -119,8 +122,7 @@ class _Stream:
         if self.given is None and self.cell_role is None:
             self.warnings.append("no cell channel and no labels: spots and tracks only, nothing is placed")
             return None
-        name = "labels" if self.given is not None else self.settings.cells.segmenter
-        segmenter: Segmenter = SEGMENTERS.load(name)(
+        segmenter: Segmenter = SEGMENTERS.load(self.settings.cells.segmenter)(
             self.settings.cells,
             pixel_size_um=self.movie.pixel_size_um,
             device=self.device,

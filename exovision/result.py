@@ -22,6 +22,13 @@ from exovision.records import Movie
 from exovision.report.html import write_report
 from exovision.settings import Settings
 
+FILES = (
+    *("spots.parquet", "cells.parquet", "exosomes.csv", "events.csv", "fates.csv", "summary.json"),
+    *("cell_labels.ome.tif", "rois.zip", "exosome_tracks.xml", "exosome_tracks_napari.csv", "report.html"),
+    "run.json",
+)
+"""What a complete movie folder holds, in the order of writing."""
+
 
 @dataclass(frozen=True)
 class Result:

@@ -15,7 +15,8 @@ import pandas as pd
 
 import exovision
 from exovision.batch.jobs import Job
-from exovision.errors import ExovisionError
+from exovision.errors import ExovisionError, OutputError
+from exovision.files import write_text
 from exovision.io.folders import make_folder
 from exovision.io.provenance import fingerprint
 from exovision.io.tables import write_csv, write_json
@@ -23,8 +24,10 @@ from exovision.nets.shipped import weights_used
 from exovision.pipeline import analyse
 from exovision.progress import Progress, silent
 from exovision.report.index import write_index
+from exovision.result import FILES
 
 FAILURE_COLUMNS = {"movie": "string", "path": "string", "error": "string"}
+TRACE = "error.txt"
 Watcher = Callable[[str], Progress]
 """Gives the progress callback for the movie of that name."""
 
@@ -50,8 +53,10 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 if every movie is complete, else 1."""
-        return 1 if self.failures else 0
+        """0 if every movie is complete, 1 if some failed, 2 if all did."""
+        if not self.failures:
+            return 0
+        return 1 if self.done or self.skipped else 2
 
 
 def run_batch(
@@ -112,22 +117,39 @@ def _run_one(
             outcome.skipped.append(name)
             say(f"{name}: complete already, skipped (same input, settings and version)")
             return
-        movie, labels = job.open()
-        for note in movie.notes:
-            say(f"{name}: {note}")
-        result = analyse(movie, job.settings, labels=labels, device=device, progress=watch(name))
-        result.save(folder, key=key)
-        for warning in result.summary["warnings"]:
-            say(f"{name}: {warning}")
+        _analyse(job, folder, key, device=device, progress=watch(name), say=say)
         outcome.done.append(name)
     except ExovisionError as error:
         if error.exit_code == 130:
             raise
         _fail(job, outcome, say, str(error))
     except Exception as error:
-        make_folder(folder)
-        (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        _fail(job, outcome, say, f"internal error, details in {folder / 'error.txt'}: {error!r}")
+        _fail(job, outcome, say, f"internal error{_keep_trace(folder)}: {error!r}")
+
+
+def _analyse(
+    job: Job, folder: Path, key: str, *, device: str, progress: Progress, say: Callable[[str], None]
+) -> None:
+    (folder / TRACE).unlink(missing_ok=True)
+    movie, labels = job.open()
+    try:
+        for note in movie.notes:
+            say(f"{movie.name}: {note}")
+        result = analyse(movie, job.settings, labels=labels, device=device, progress=progress)
+        result.save(folder, key=key)
+        for warning in result.summary["warnings"]:
+            say(f"{movie.name}: {warning}")
+    finally:
+        movie.source.close()
+
+
+def _keep_trace(folder: Path) -> str:
+    """Write the trace of the current exception and say where; nothing if that is impossible."""
+    try:
+        write_text(traceback.format_exc(), make_folder(folder) / TRACE)
+    except OutputError:
+        return ""
+    return f", details in {folder / TRACE}"
 
 
 def _fail(job: Job, outcome: Outcome, say: Callable[[str], None], text: str) -> None:
@@ -156,6 +178,8 @@ def job_key(job: Job) -> str:
 
 def completed_key(folder: Path) -> str | None:
     """Return the key of a complete movie folder, None if it is absent or incomplete."""
+    if not all((folder / name).is_file() for name in FILES):
+        return None
     try:
         key = json.loads((folder / "run.json").read_text(encoding="utf-8"))["key"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -187,6 +211,8 @@ def _write_overview(jobs: Sequence[Job], out: Path, outcome: Outcome, *, seconds
 
 
 def _movie_row(job: Job, folder: Path) -> dict[str, Any]:
+    """Return the headline of a complete movie and its row of the sample sheet, which must not hide it."""
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    facts = {name: value for name, value in job.facts.items() if name != "path"}
-    return {"movie": job.entry.name, "path": str(job.entry.path), **facts, **summary["movie"]}
+    row = {"movie": job.entry.name, "path": str(job.entry.path), **summary["movie"]}
+    facts = {f"sample_{name}" if name in row else name: value for name, value in job.facts.items()}
+    return {**row, **facts}

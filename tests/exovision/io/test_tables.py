@@ -1,4 +1,4 @@
-"""Tables and JSON on disk: what is missing stays missing, equal content gives equal bytes, nothing is half written."""
+"""Tables and JSON on disk: what is missing stays missing, and nothing is half written."""
 
 from __future__ import annotations
 
