@@ -150,9 +150,8 @@ def distance_profile(
     cells, row = np.unique(cell_id, return_inverse=True)
     table = np.zeros((len(cells), len(edges) - 1))
     np.add.at(table, (row[inside], bins[inside]), (1 / repeats[owner])[inside])
-    draws = np.random.default_rng(seed).multinomial(
-        len(cells), np.full(len(cells), 1 / max(len(cells), 1)), 400
-    )
+    n, least = len(cells), max(len(cells), 1)
+    draws = np.random.default_rng(seed).multinomial(n, np.full(least, 1 / least), 400)[:, :n]
     lo, hi = np.quantile(draws @ table, [0.025, 0.975], axis=0)
     return {
         "edges_um": edges.tolist(),
