@@ -56,10 +56,10 @@ def outlines_px(labels: NDArray[np.int32]) -> dict[int, Floats]:
 
 
 def clock_text(seconds: float) -> str:
-    """Return a time stamp: seconds below two minutes, else h:mm:ss."""
+    """Return a time stamp: seconds below ten minutes, else h:mm:ss."""
     if not np.isfinite(seconds):
         return "time unknown"
-    if abs(seconds) < 120:
+    if abs(seconds) < 600:
         return f"{seconds:.3g} s"
     whole = round(abs(seconds))
     return f"{'-' if seconds < 0 else ''}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

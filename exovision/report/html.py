@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from exovision.calibration import px_to_um
 from exovision.files import write_text
 from exovision.records import LabelStack, Movie
 from exovision.report import charts, wording
@@ -52,7 +53,8 @@ def write_report(
     provenance : mapping
         Every number that the page prints of the input and the software.
     corrections : mapping
-        What drift and bleaching corrections found and did.
+        `drift` (`applied px notes`, px of shape (T, 2)) and `bleaching` (`applied factor notes`, factor of
+        shape (T,)).
 
     Returns
     -------
@@ -74,7 +76,7 @@ def write_report(
             "overlay": save_figure(overlay, figures, "overlay", embed="png"),
             "dockings": save_figure(dockings, figures, "dockings", embed="png"),
             **_save_charts(figures, events, fates, summary),
-            **_save_corrections(figures, movie, spots, dict(_flat(corrections))),
+            **_save_corrections(figures, movie, spots, corrections),
         }
     page = {
         "summary": summary,
@@ -82,7 +84,7 @@ def write_report(
         "settings_yaml": settings.to_yaml(),
         "run": provenance,
         "plates": plates,
-        "corrections": [(name, _in_words(value)) for name, value in _flat(corrections) if _short(value)],
+        "corrections": corrections,
         "words": wording,
         "state_colours": {name: colour for name, (colour, _) in STATES.items()},
     }
@@ -107,35 +109,15 @@ def _save_charts(
 
 
 def _save_corrections(
-    figures: Path, movie: Movie, spots: pd.DataFrame, found: Mapping[str, Any]
+    figures: Path, movie: Movie, spots: pd.DataFrame, corrections: Mapping[str, Any]
 ) -> dict[str, Plate | None]:
     role = "exosome" if "exosome" in movie.roles else movie.cell_role
     times_s = movie.role_times_s(role) if role else movie.times_s[:, 0]
-    drift, factor = found.get("drift drift_um"), found.get("bleaching factor")
-    ones = np.ones(movie.n_frames)
+    drift, bleaching = corrections["drift"], corrections["bleaching"]
+    drift_um = px_to_um(np.asarray(drift["px"], dtype=np.float64), movie.pixel_size_um)
+    shown = drift["applied"] and movie.n_frames > 1
     drawn = {
-        "drift": None if drift is None else charts.draw_drift(times_s, np.asarray(drift)),
-        "bleaching": charts.draw_bleaching(spots, times_s, ones if factor is None else np.asarray(factor)),
+        "drift": charts.draw_drift(times_s, drift_um) if shown else None,
+        "bleaching": charts.draw_bleaching(spots, times_s, np.asarray(bleaching["factor"], dtype=np.float64)),
     }
     return {name: save_figure(figure, figures, name) for name, figure in drawn.items()}
-
-
-def _flat(content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield nested content as ("stage name", value)."""
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name} ")
-        else:
-            yield f"{before}{name}", value
-
-
-def _short(value: Any) -> bool:
-    """Tell whether a value is a fact and not a series."""
-    return isinstance(value, str | int | float) or (
-        isinstance(value, list | tuple) and all(isinstance(line, str) for line in value)
-    )
-
-
-def _in_words(value: Any) -> str:
-    text: str = "; ".join(value) if isinstance(value, list | tuple) else wording.number(value)
-    return text or "none"

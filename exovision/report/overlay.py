@@ -60,8 +60,8 @@ def draw_overlay(movie: Movie, labels: LabelStack, spots: pd.DataFrame, *, n_fra
 def _composites(movie: Movie, frames: Sequence[int]) -> list[NDArray[np.float32]]:
     """Return one (Y, X, 3) picture a frame: the cell channel in grey, the exosome channel in yellow."""
     factor = max(1, max(movie.image_shape) // PANEL_PX)
-    cells = _stretched(movie, movie.cell_role, frames, factor, low=1.0)
-    exosomes = _stretched(movie, "exosome", frames, factor, low=60.0)
+    cells = _stretched(movie, movie.cell_role, frames, factor, low=1.0, high=99.8)
+    exosomes = _stretched(movie, "exosome", frames, factor, low=90.0, high=99.95)
     return [
         np.clip(CELL_BRIGHTNESS * cell[..., None] + exosome[..., None] * EXOSOME_RGB, 0, 1)
         for cell, exosome in zip(cells, exosomes)
@@ -69,7 +69,7 @@ def _composites(movie: Movie, frames: Sequence[int]) -> list[NDArray[np.float32]
 
 
 def _stretched(
-    movie: Movie, role: str | None, frames: Sequence[int], factor: int, *, low: float
+    movie: Movie, role: str | None, frames: Sequence[int], factor: int, *, low: float, high: float
 ) -> list[Image]:
     """Return the channel in each frame, scaled alike to 0–1; black where there is none."""
     found: list[Image | None] = []
@@ -80,7 +80,7 @@ def _stretched(
     seen = [image for image in found if image is not None]
     if not seen:
         return [blank for _ in frames]
-    darkest, brightest = np.percentile(np.stack(seen), [low, 99.8])
+    darkest, brightest = np.percentile(np.stack(seen), [low, high])
     span = max(float(brightest - darkest), 1e-6)
     return [
         blank if image is None else np.clip((image - float(darkest)) / span, 0, 1).astype(np.float32)

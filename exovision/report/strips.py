@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
@@ -108,7 +109,7 @@ def draw_dockings(
     if not shown:
         return None
     _cut(movie, labels, shown)
-    figure = new_figure(10.0, 3.5 * len(shown))
+    figure = new_figure(10.0, 3.3 * len(shown))
     parts: Any = figure.subfigures(len(shown), 1, squeeze=False)
     for part, docked in zip(parts.ravel(), shown):
         _draw_one(part, docked)
@@ -177,39 +178,32 @@ def _draw_one(part: SubFigure, docked: Docked) -> None:
         fontsize=9,
         fontweight="bold",
     )
-    halves: Any = part.subfigures(2, 1, height_ratios=[1.0, 1.5])
-    above, below = halves
-    _draw_crops(above, docked)
-    kymograph, brightness = below.subplots(1, 2)
-    _draw_kymograph(kymograph, docked)
-    _draw_brightness(brightness, docked)
+    panels = part.subplot_mosaic([["crops", "crops"], ["kymograph", "brightness"]], height_ratios=[1.0, 1.4])
+    _draw_crops(panels["crops"], docked)
+    _draw_kymograph(panels["kymograph"], docked)
+    _draw_brightness(panels["brightness"], docked)
 
 
-def _draw_crops(part: SubFigure, docked: Docked) -> None:
+def _draw_crops(axes: Axes, docked: Docked) -> None:
     picks = spread(np.arange(len(docked.frames)), CROPS)
     low, high = np.nanpercentile(np.stack([docked.crops[i] for i in picks]), [5, 99.7])
     side = px_to_um(docked.reach_px + 0.5, docked.pixel_size_um)
-    panels = part.subplots(1, CROPS, squeeze=False).ravel()
-    for panel in panels[len(picks) :]:
-        panel.axis("off")
-    for panel, i in zip(panels, picks):
-        t = docked.frames[i]
-        panel.imshow(
-            docked.crops[i],
-            cmap="gray",
-            vmin=low,
-            vmax=high,
-            extent=(-side, side, side, -side),
-            interpolation="nearest",
-        )
+    centres = [2.08 * side * place for place in range(CROPS)]
+    for centre, i in zip(centres, picks):
+        box = (centre - side, centre + side, side, -side)
+        axes.imshow(docked.crops[i], cmap="gray", vmin=low, vmax=high, extent=box, interpolation="nearest")
         for ring in docked.rings[i]:
-            panel.plot(ring[:, 1], ring[:, 0], color=ORANGE, lw=0.8)
-        inside = docked.event["start_frame"] <= t <= docked.event["end_frame"]
-        panel.set(xlim=(-side, side), ylim=(side, -side), xticks=[], yticks=[])
-        panel.set_title(clock_text(docked.at(t, "time_s")[0]), fontsize=7, loc="center")
-        for spine in panel.spines.values():
-            spine.set(visible=True, color=VERMILLION if inside else GREY, linewidth=2 if inside else 1)
-    panels[0].set_ylabel(f"{2 * side:.2g} µm", fontsize=7)
+            y, x = np.where(np.abs(ring).max(axis=1, keepdims=True) <= side, ring, np.nan).T
+            axes.plot(centre + x, y, color=ORANGE, lw=0.8)
+        inside = docked.event["start_frame"] <= docked.frames[i] <= docked.event["end_frame"]
+        colour, width = (VERMILLION, 2) if inside else (GREY, 1)
+        axes.add_patch(Rectangle((box[0], -side), 2 * side, 2 * side, fill=False, ec=colour, lw=width))
+    axes.set(xlim=(-1.03 * side, centres[-1] + 1.03 * side), ylim=(1.03 * side, -1.03 * side), yticks=[])
+    times = [clock_text(docked.at(docked.frames[i], "time_s")[0]) for i in picks]
+    axes.set_xticks(centres[: len(picks)], times, fontsize=7)
+    axes.tick_params(length=0, pad=1)
+    axes.spines[:].set_visible(False)
+    axes.set_ylabel(f"{2 * side:.2g} µm", fontsize=7)
 
 
 def _draw_kymograph(axes: Axes, docked: Docked) -> None:
@@ -238,8 +232,8 @@ def _edges(centres: Floats) -> Floats:
 
 def _draw_brightness(axes: Axes, docked: Docked) -> None:
     axes.plot(docked.path["time_s"], docked.path["counts"], color=BLUE, lw=0.8, marker=".", ms=3)
-    axes.set(xlabel="time, s", ylabel="counts above background", ylim=(0, None))
-    axes.set_title("brightness (shaded: docked)", fontsize=8)
+    axes.set(xlabel="time, s", ylabel="counts", ylim=(0, None))
+    axes.set_title("brightness above background (shaded: docked)", fontsize=8)
     axes.axvspan(docked.event["start_s"], docked.event["end_s"], color=VERMILLION, alpha=0.15, lw=0)
     _mark_docked(axes, docked)
 

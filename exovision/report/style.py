@@ -86,7 +86,10 @@ def save_figure(figure: Figure | None, folder: Path, name: str, *, embed: str = 
         for suffix in ("png", "svg"):
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
         return None
-    images = {"png": _encode(figure, "png"), "svg": _encode(figure, "svg")}
+    images = {"png": _encode(figure, "png")}
+    # The layout stands after the first drawing; finding it again takes as long as drawing.
+    figure.set_layout_engine("none")
+    images["svg"] = _encode(figure, "svg")
     for suffix, content in images.items():
         (folder / f"{name}.{suffix}").write_bytes(content)
     kind = "image/svg+xml" if embed == "svg" else "image/png"

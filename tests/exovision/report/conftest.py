@@ -141,7 +141,6 @@ class Study:
             ],
             columns=None if self.n_cells else list(schema.CELLS),
         )
-        self.drift_um = np.outer(self.times, [0.0004, -0.0002])
         self.tables = find_events(
             schema.conform(self.given, schema.SPOTS).sort_values("frame", kind="stable", ignore_index=True),
             pd.DataFrame({"exosome_id": pd.unique(self.given["exosome_id"])}),
@@ -156,9 +155,19 @@ class Study:
             settings=self.settings.events,
             zone_areas=pd.DataFrame({"cell_id": ids, "band_um2": 11.0, "ring_um2": 62.0}),
         )
+        self.summary = self.tables.summary | {"cell_diameter_um": 6.0, "psf_sigma_um": 0.14, "notes": []}
         self.corrections = {
-            "drift": {"drift_um": self.drift_um, "notes": ["frame 7 could not be registered"]},
-            "bleaching": {"used": True, "tau_s": 300.0, "factor": np.exp(-self.times / 300)},
+            "drift": {
+                "applied": True,
+                "px": np.outer(self.times, [0.004, -0.002]).tolist(),
+                "notes": ["frame 7 could not be registered"],
+            },
+            "bleaching": {
+                "applied": True,
+                "tau_s": 300.0,
+                "factor": np.exp(-self.times / 300).tolist(),
+                "notes": ["brightness corrected for bleaching"],
+            },
         }
 
     def provenance(self):
@@ -178,7 +187,7 @@ class Study:
             "events": self.tables.events,
             "cells": self.tables.cells,
             "fates": self.tables.fates,
-            "summary": self.tables.summary,
+            "summary": self.summary,
             "settings": self.settings,
             "provenance": self.provenance(),
             "corrections": self.corrections,
