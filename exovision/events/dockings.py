@@ -20,6 +20,7 @@ Ints = NDArray[np.int64]
 
 BEFORE_SPOTS, AFTER_SPOTS = 10, 5
 """Spots whose brightness is compared before and after a detachment."""
+CENSORED = {(False, False): "none", (True, False): "left", (False, True): "right", (True, True): "both"}
 FOCUS_SPOTS = 3
 FOCUS_GROWTH = 1.3
 FOCUS_SIGMAS = 3.0
@@ -32,8 +33,10 @@ class Clock:
 
     Attributes
     ----------
-    first, last : int
-        First and last acquired frame.
+    acquired_before : ndarray of shape (T,)
+        How many frames were acquired before each frame.
+    last : int
+        How many were acquired before the last one acquired.
     interval_s : float
         Median interval, NaN with one frame.
     exposure_s : float
@@ -41,11 +44,29 @@ class Clock:
         Frames that a docking may be missing, also at the ends of the movie.
     """
 
-    first: int
+    acquired_before: Ints
     last: int
     interval_s: float
     exposure_s: float
     gap_frames: int
+
+    def runs(self, mask: NDArray[np.bool_], frames: Ints) -> list[tuple[int, int]]:
+        """Return (start, stop) of runs of true values, joined over at most `gap_frames` acquired frames."""
+        held = np.flatnonzero(mask)
+        if not held.size:
+            return []
+        missed = np.diff(self.acquired_before[frames[held]]) - 1
+        breaks = np.flatnonzero(missed > self.gap_frames)
+        starts, stops = np.append(held[0], held[breaks + 1]), np.append(held[breaks], held[-1]) + 1
+        return list(zip(starts.tolist(), stops.tolist()))
+
+    def begins(self, frame: int) -> bool:
+        """Tell whether hardly anything was acquired before a frame."""
+        return bool(self.acquired_before[frame] <= self.gap_frames)
+
+    def ends(self, frame: int) -> bool:
+        """Tell whether hardly anything was acquired after a frame."""
+        return bool(self.last - self.acquired_before[frame] <= self.gap_frames)
 
 
 @dataclass(frozen=True)
@@ -65,10 +86,10 @@ class Docking:
     censored : str
         none, left, right or both.
     outcome : str or None
-        detached, left_focus, movie_end or loss_unresolved; None where the exosome stays in the band, no
-        longer docked, until it docks again.
-    left_at : int or None
-        For a detachment, the first spot outside the band.
+        detached, left_focus, movie_end or loss_unresolved; None where the exosome stays, no longer docked,
+        until it docks again.
+    over_at : int or None
+        For a detachment, the first spot outside the band; for a loss, the last spot seen.
     """
 
     track: Track
@@ -80,7 +101,7 @@ class Docking:
     probability: float
     censored: str
     outcome: str | None
-    left_at: int | None
+    over_at: int | None
 
     @property
     def frames(self) -> tuple[int, int]:
@@ -97,17 +118,6 @@ def runs(mask: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of each run of true values."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist())
-
-
-def bridged_runs(mask: NDArray[np.bool_], frames: Ints, gap_frames: int) -> list[tuple[int, int]]:
-    """Return (start, stop) of runs of true values, joined where at most `gap_frames` frames lie between."""
-    joined: list[tuple[int, int]] = []
-    for start, stop in runs(mask):
-        if joined and frames[start] - frames[joined[-1][1] - 1] - 1 <= gap_frames:
-            joined[-1] = joined[-1][0], stop
-        else:
-            joined.append((start, stop))
-    return joined
 
 
 def lasts(times_s: Floats, *, interval_s: float) -> float:
@@ -145,25 +155,38 @@ def find_dockings(
         In the order of time. The probability is the mean probability of `SLOW` times, where it can be tested,
         that of moving with the cell at even odds.
     """
-    found = []
-    candidates = bridged_runs(path == SLOW, track.frames, settings.docked_max_gap_frames)
-    ends = [start for start, _ in candidates[1:]] + [len(track)]
-    for (start, stop), end in zip(candidates, ends):
-        part = slice(start, stop)
-        if not _long_enough(track, part, clock, settings):
-            continue
-        distance = track.distance_um[part]
-        if not np.isfinite(distance).any() or abs(float(np.nanmedian(distance))) > track.band_um(settings):
-            continue
-        moves = track.diffusion(part, exposure_s=clock.exposure_s)
-        if moves.d_um2_s >= settings.docked_max_diffusion_um2_s:
-            continue
-        together = judge(track, part, settings)
-        if together.stuck:
-            continue
-        ending = _ending(track, path, start, stop, end, clock, settings)
-        found.append(_docking(track, probabilities, start, stop, moves, together, ending, clock))
-    return found
+    parts = [slice(*run) for run in clock.runs(path == SLOW, track.frames)]
+    judged = [(part, _judge(track, part, clock, settings)) for part in parts]
+    held = [(part, *verdict) for part, verdict in judged if verdict is not None]
+    ends = [part.start for part, *_ in held[1:]] + [len(track)]
+    return [
+        _docking(
+            track,
+            part,
+            moves,
+            together,
+            probability=float(np.mean(probabilities[part, SLOW])),
+            ending=_ending(track, path, part, end, clock, settings),
+            clock=clock,
+        )
+        for (part, moves, together), end in zip(held, ends)
+    ]
+
+
+def _judge(
+    track: Track, part: slice, clock: Clock, settings: EventSettings
+) -> tuple[Diffusion, Comotion] | None:
+    """Return how a part of a track moves, None if it is no docking."""
+    if not _long_enough(track, part, clock, settings):
+        return None
+    distance = track.distance_um[part]
+    if not np.isfinite(distance).any() or abs(float(np.nanmedian(distance))) > track.band_um(settings):
+        return None
+    moves = track.diffusion(part, exposure_s=clock.exposure_s)
+    if moves.d_um2_s >= settings.docked_max_diffusion_um2_s:
+        return None
+    together = judge(track, part, settings)
+    return None if together.stuck else (moves, together)
 
 
 def _long_enough(track: Track, part: slice, clock: Clock, settings: EventSettings) -> bool:
@@ -175,50 +198,54 @@ def _long_enough(track: Track, part: slice, clock: Clock, settings: EventSetting
 
 def _docking(
     track: Track,
-    probabilities: Floats,
-    start: int,
-    stop: int,
+    part: slice,
     moves: Diffusion,
     together: Comotion,
+    *,
+    probability: float,
     ending: tuple[str | None, int | None],
     clock: Clock,
 ) -> Docking:
-    probability = float(np.mean(probabilities[start:stop, SLOW]))
     if together.comoving is not None:
         probability *= float(expit(together.log_ratio))
-    outcome, left_at = ending
-    left = track.frames[start] - clock.first <= clock.gap_frames
-    right = outcome in ("movie_end", "left_focus")
+    outcome, over_at = ending
+    left = clock.begins(int(track.frames[part.start]))
+    right = outcome == "left_focus" or clock.ends(int(track.frames[part.stop - 1]))
     return Docking(
         track=track,
-        start=start,
-        stop=stop,
-        cell_id=main_cell(track.nearest[start:stop], track.distance_um[start:stop]),
+        start=part.start,
+        stop=part.stop,
+        cell_id=main_cell(track.nearest[part], track.distance_um[part]),
         diffusion=moves,
         comotion=together,
         probability=probability,
-        censored=("both" if right else "left") if left else ("right" if right else "none"),
+        censored=CENSORED[left, right],
         outcome=outcome,
-        left_at=left_at,
+        over_at=over_at,
     )
 
 
 def _ending(
-    track: Track, path: Ints, start: int, stop: int, end: int, clock: Clock, settings: EventSettings
+    track: Track, path: Ints, part: slice, end: int, clock: Clock, settings: EventSettings
 ) -> tuple[str | None, int | None]:
-    """Return the outcome of spots `start` to `stop`, and where before `end` a detached one is outside."""
-    if clock.last - track.frames[stop - 1] <= clock.gap_frames:
-        return "movie_end", None
+    """Return the outcome of a docking and the spot, before `end`, at which it shows."""
+    start, stop = part.start, part.stop
     outside = np.flatnonzero(path[stop:end] == OUTSIDE)
+    if clock.ends(int(track.frames[stop - 1])):
+        return "movie_end", None
     if outside.size:
         left_at = stop + int(outside[0])
         before = np.median(track.counts[max(start, stop - BEFORE_SPOTS) : stop])
         after = np.median(track.counts[left_at : left_at + AFTER_SPOTS])
-        kept = abs(float(after / before) - 1) <= settings.intensity_tolerance if before > 0 else False
-        return ("detached", left_at) if kept else ("loss_unresolved", None)
+        kept = before > 0 and abs(float(after / before) - 1) <= settings.intensity_tolerance
+        return ("detached", left_at) if kept else ("loss_unresolved", stop - 1)
     if end < len(track):
         return None, None
-    return ("left_focus" if _left_focus(track.sigma_px[start:]) else "loss_unresolved"), None
+    if clock.ends(int(track.frames[-1])):
+        return "movie_end", None
+    if _left_focus(track.sigma_px[start:]):
+        return "left_focus", None
+    return "loss_unresolved", len(track) - 1
 
 
 def _left_focus(sigma_px: Floats) -> bool:

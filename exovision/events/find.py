@@ -138,9 +138,14 @@ def every_time(times_s: Floats) -> Floats:
 
 
 def _clock(times_s: Floats, exposure_s: float, settings: EventSettings) -> Clock:
-    acquired = np.flatnonzero(np.isfinite(times_s))
-    first, last = (int(acquired[0]), int(acquired[-1])) if acquired.size else (0, 0)
-    return Clock(first, last, median_interval_s(times_s), exposure_s, settings.docked_max_gap_frames)
+    acquired = np.isfinite(times_s)
+    return Clock(
+        acquired_before=(np.cumsum(acquired) - acquired).astype(np.int64),
+        last=int(acquired.sum()) - 1,
+        interval_s=median_interval_s(times_s),
+        exposure_s=exposure_s,
+        gap_frames=settings.docked_max_gap_frames,
+    )
 
 
 def _decode(

@@ -13,7 +13,6 @@ from exovision.events.decoding import BELOW, MOBILE, SLOW
 from exovision.events.dockings import (
     Clock,
     Docking,
-    bridged_runs,
     find_dockings,
     lasts,
     runs,
@@ -125,7 +124,7 @@ def _places(track: Track, path: Ints, clock: Clock, settings: EventSettings) -> 
         )
     by_chance = chance_dwell_s(track.band_um(settings), settings)
     in_band = (path == MOBILE) | (path == SLOW)
-    for start, stop in bridged_runs(in_band, track.frames, settings.docked_max_gap_frames):
+    for start, stop in clock.runs(in_band, track.frames):
         part = slice(start, stop)
         stays = lasts(track.times_s[part], interval_s=clock.interval_s) >= by_chance
         if stop - start >= TETHERED_MIN_FRAMES and stays:

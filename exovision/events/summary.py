@@ -114,7 +114,7 @@ def _rates(events: pd.DataFrame, dockings: Sequence[Docking], hours: float) -> d
 
 
 def rate(count: int, hours: float) -> dict[str, Any]:
-    """Return a count and its rate per cell and hour with the exact 95 % Poisson interval; NaN without exposure."""
+    """Return a count and its rate per cell-hour with the exact 95 % Poisson interval, NaN without hours."""
     lo, hi = poisson_interval(count)
     scale = 1 / hours if hours > 0 else float("nan")
     return {
@@ -128,9 +128,9 @@ def rate(count: int, hours: float) -> dict[str, Any]:
 def dwell_times(dockings: Sequence[Docking], clock: Clock) -> dict[str, Any]:
     """Return the Kaplan–Meier curve of the dockings whose start was seen.
 
-    A docking seen in n frames stands for n intervals. Dockings shorter than the least duration are not called,
-    so the curve is that of longer ones. A docking that ends in sight of the camera counts as ended, whatever
-    became of the exosome; the movie's end and loss of focus censor.
+    A docking seen in n frames stands for n intervals. Dockings shorter than the least duration are not
+    called, so the curve is that of longer ones. A docking that ends in sight of the camera counts as ended,
+    whatever became of the exosome; the movie's end and loss of focus censor.
     """
     begun = [docking for docking in dockings if docking.censored in ("none", "right")]
     durations = np.array(

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from exovision import schema
 from exovision.events.decoding import OUTSIDE
-from exovision.events.dockings import Docking
+from exovision.events.dockings import CENSORED, Docking
 from exovision.events.motion import Track
 from exovision.events.states import Story, Surfing
 from exovision.settings import EventSettings
 
 Floats = NDArray[np.float64]
 
-CENSORED = {(False, False): "none", (True, False): "left", (False, True): "right", (True, True): "both"}
+OUTSIDE_SPOTS = 3
+"""Spots after a detachment over which the probability of being outside is averaged."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,15 @@ def fill_spots(
     Returns
     -------
     DataFrame
-        Columns of `exovision.schema.SPOTS`. An unlinked spot is free outside the band, else unresolved.
+        Columns of `exovision.schema.SPOTS`. An unlinked spot is free outside the band or without a cell in
+        its frame, unresolved in and below the band.
     """
     table = spots.reset_index(drop=True)
     squared = table[["y_se_px", "x_se_px"]].to_numpy(dtype=np.float64) ** 2
     error = np.sqrt(squared.mean(axis=1)) * pixel_size_um
     band = np.maximum(settings.band_um, settings.band_sigmas * np.hypot(error, settings.membrane_sigma_um))
-    outside = table["membrane_distance_um"].to_numpy(dtype=np.float64) > band
-    states = np.where(outside, "free", "unresolved").astype(object)
+    near = table["membrane_distance_um"].to_numpy(dtype=np.float64) <= band
+    states = np.where(near, "unresolved", "free").astype(object)
     for story in stories:
         states[story.track.rows] = story.states
     return schema.conform(table.assign(state=pd.array(states, dtype="string")), schema.SPOTS)
@@ -93,24 +95,18 @@ def fill_events(
     -------
     DataFrame
         Columns of `exovision.schema.EVENTS`, by start frame, exosome and kind; positions are of the start.
+
+    Notes
+    -----
+    The probabilities of an end part what was seen outside the band from what cannot be told: bleaching,
+    fusion and uptake are not modelled, so all the rest is `p_unresolved`.
     """
     rows: list[dict[str, Any]] = []
     for story, probabilities in zip(stories, paths):
         for docking in story.dockings:
             rows.append(_docking_row(docking, identifiable))
-            if docking.left_at is not None:
-                chance = float(np.mean(probabilities[docking.left_at : docking.left_at + 3, OUTSIDE]))
-                rows.append(
-                    _row(docking.track, "detachment", docking.left_at, docking.left_at + 1)
-                    | {"cell_id": docking.cell_id or None, "identifiable": identifiable}
-                    | {"probability": docking.probability * chance}
-                )
-            elif docking.outcome == "loss_unresolved":
-                rows.append(
-                    _row(docking.track, "loss_unresolved", docking.stop - 1, docking.stop)
-                    | {"cell_id": docking.cell_id or None, "identifiable": False}
-                    | {"probability": docking.probability}
-                )
+            if docking.over_at is not None:
+                rows.append(_end_row(docking, docking.over_at, probabilities, identifiable))
         rows += [_surfing_row(part) for part in story.surfing]
     rows.sort(key=lambda row: (row["start_frame"], row["exosome_id"], row["kind"]))
     table = pd.DataFrame(rows, columns=None if rows else ["event_id"])
@@ -149,6 +145,19 @@ def _docking_row(docking: Docking, identifiable: bool) -> dict[str, Any]:
         "diffusion_um2_s_lo": d.lo,
         "diffusion_um2_s_hi": d.hi,
     }
+
+
+def _end_row(docking: Docking, at: int, probabilities: Floats, identifiable: bool) -> dict[str, Any]:
+    """Return the row of a detachment or an unresolved loss, shown by spot `at`."""
+    detached = docking.outcome == "detached"
+    outside = float(np.mean(probabilities[at : at + OUTSIDE_SPOTS, OUTSIDE])) if detached else 0.0
+    return (
+        _row(docking.track, "detachment" if detached else "loss_unresolved", at, at + 1)
+        | {"cell_id": docking.cell_id or None, "identifiable": identifiable and detached}
+        | {"probability": docking.probability * (outside if detached else 1.0)}
+        | {name: 0.0 for name in schema.EVENTS if name.startswith("p_")}
+        | {"p_detached": outside, "p_unresolved": 1.0 - outside}
+    )
 
 
 def _surfing_row(part: Surfing) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A world of round, moving cells and exosomes, simulated as tables: what the events wing is given, with truth."""
+"""A world of round, moving cells and exosomes as tables: what the events wing is given, with truth."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class World:
     jitter_um: float = 0.08
     seen: float = 0.95
     drift_um_min: float = 0.05
+    missing: tuple = ()
     rows: list[dict] = field(default_factory=list)
     truth: list[dict] = field(default_factory=list)
     ids: int = 0
@@ -87,7 +88,9 @@ class World:
 
     def stick(self, at_um):
         """Fixed to the stage throughout."""
-        return self.add(np.arange(self.frames), np.repeat(np.asarray(at_um, float)[None], self.frames, axis=0))
+        return self.add(
+            np.arange(self.frames), np.repeat(np.asarray(at_um, float)[None], self.frames, axis=0)
+        )
 
     def stick_near(self, cell, offset_um, angle=None):
         angle = self.rng.uniform(0, 2 * np.pi) if angle is None else angle
@@ -105,7 +108,7 @@ class World:
         first, last = self.ids, None
         slow = self.rng.normal(0, self.outline_um)
         for frame, (y, x) in zip(t.tolist(), at):
-            if self.rng.random() > self.seen:
+            if self.rng.random() > self.seen or frame in self.missing:
                 continue
             if last is not None and frame - last > 3:
                 self.ids += 1
@@ -137,6 +140,16 @@ class World:
             )
         return first
 
+    def forget(self, exosome_id, frames):
+        """Lose the spots of an exosome in some frames."""
+        self.rows = [r for r in self.rows if r["exosome_id"] != exosome_id or r["frame"] not in frames]
+
+    def change(self, exosome_id, frames, **values):
+        """Exchange values of an exosome's spots in some frames."""
+        for row in self.rows:
+            if row["exosome_id"] == exosome_id and row["frame"] in frames:
+                row.update(values)
+
     def tables(self):
         rng = np.random.default_rng(self.seed + 1)
         spots = pd.DataFrame(self.rows, columns=None if self.rows else list(schema.SPOTS))
@@ -161,11 +174,18 @@ class World:
         ring = np.pi * ((r + 3) ** 2 - (r + 1) ** 2)
         zones = pd.DataFrame({"cell_id": ids, "band_um2": 2 * np.pi * r * 0.6, "ring_um2": ring})
         exosomes = pd.DataFrame({"exosome_id": spots["exosome_id"].dropna().unique()})
-        return spots, exosomes, schema.conform(cells, schema.CELLS), schema.conform(fates, schema.FATES), zones
+        return (
+            spots,
+            exosomes,
+            schema.conform(cells, schema.CELLS),
+            schema.conform(fates, schema.FATES),
+            zones,
+        )
 
     def find(self, settings=None, reverse=False):
         spots, exosomes, cells, fates, zones = self.tables()
-        drift, times = self.drift, self.times
+        drift, times = self.drift, self.times.copy()
+        times[list(self.missing)] = np.nan
         if reverse:
             last = self.frames - 1
             spots, cells = (table.assign(frame=last - table["frame"]) for table in (spots, cells))
