@@ -19,6 +19,7 @@ from exovision.errors import ExovisionError, OutputError
 from exovision.files import write_text
 from exovision.io.folders import make_folder
 from exovision.io.provenance import fingerprint
+from exovision.io.roles import channels_text
 from exovision.io.tables import write_csv, write_json
 from exovision.nets.shipped import weights_used
 from exovision.pipeline import analyse
@@ -214,5 +215,7 @@ def _movie_row(job: Job, folder: Path) -> dict[str, Any]:
     """Return the headline of a complete movie and its row of the sample sheet, which must not hide it."""
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     row = {"movie": job.entry.name, "path": str(job.entry.path), **summary["movie"]}
-    facts = {f"sample_{name}" if name in row else name: value for name, value in job.facts.items()}
-    return {**row, **facts}
+    facts = dict(job.facts)
+    if "channels" in facts:
+        facts["channels"] = channels_text(facts["channels"])
+    return {**row, **{f"sample_{name}" if name in row else name: value for name, value in facts.items()}}

@@ -50,6 +50,11 @@ def parse_channels(text: str) -> dict[str, int]:
     return roles
 
 
+def channels_text(roles: Mapping[str, int]) -> str:
+    """Return channel roles as `parse_channels` reads them."""
+    return ",".join(f"{role}={index}" for role, index in roles.items())
+
+
 def guess_role(name: str) -> str | None:
     """Return the role that a channel's name suggests, or None."""
     for patterns in (_LITERAL, _STAINS):
@@ -95,5 +100,5 @@ def assign(
             "pass --channels, such as exosome=0,cell=1"
         )
     roles = {role: index for index, role in enumerate(guessed) if role is not None}
-    said = ",".join(f"{role}={index}" for role, index in roles.items())
-    return roles, (f"channel roles guessed from the names ({listed}): {said}; --channels corrects them",)
+    said = f"channel roles guessed from the names ({listed}): {channels_text(roles)}"
+    return roles, (f"{said}; --channels corrects them",)
