@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from exovision.calibration import um_to_px
 from exovision.errors import InputError
 from exovision.exosomes.camera import Camera, estimate_camera
+from exovision.exosomes.halo import estimate_halo
 from exovision.exosomes.probability import probability
-from exovision.exosomes.spot_finder import Found, find_spots
+from exovision.exosomes.spot_finder import NO_HALO, Found, find_spots
 from exovision.exosomes.width import estimate_sigma_px
 from exovision.numerics.peaks import noise_threshold
 from exovision.numerics.spot_evidence import OVER_RIDGE, WIDTH, WIDTH_SE, X_SE, Y_SE
@@ -23,8 +24,8 @@ USUAL_SIGMA_UM = 0.13
 """PSF standard deviation of a high-aperture objective in green to red light (SCIENCE table of defaults)."""
 
 REFERENCE_AREA_PX = 512.0**2
-LEAST_PROBABILITY = 0.02
-"""Peaks below are noise beyond doubt and stay out of the table."""
+LEAST_PROBABILITY = 0.05
+"""Peaks below are noise beyond doubt; those above may be borne out by their tracks."""
 
 COLUMNS = (
     *("frame", "y_px", "x_px", "y_se_px", "x_se_px"),
@@ -61,6 +62,7 @@ class Detector:
         self.camera: Camera | None = None
         self.sigma_px = math.nan
         self.notes: tuple[str, ...] = ()
+        self._halo = NO_HALO
 
     def prepare(self, images: NDArray[np.float32]) -> None:
         """Estimate the camera and the width of the PSF; call it once, before `detect`.
@@ -80,13 +82,14 @@ class Detector:
         usual = um_to_px(USUAL_SIGMA_UM, self.pixel_size_um)
         if self.settings.psf_sigma_um is not None:
             self.sigma_px = um_to_px(self.settings.psf_sigma_um, self.pixel_size_um)
-            return
-        sigma, spots = estimate_sigma_px(images, self.camera, usual)
-        self.sigma_px = usual if sigma is None else sigma
-        if sigma is None:
-            self.notes += (
-                f"PSF width assumed to be {USUAL_SIGMA_UM} µm: only {spots} bright isolated spots to measure it",
-            )
+        else:
+            sigma, spots = estimate_sigma_px(images, self.camera, usual)
+            self.sigma_px = usual if sigma is None else sigma
+            if sigma is None:
+                self.notes += (
+                    f"PSF width assumed to be {USUAL_SIGMA_UM} µm: only {spots} bright isolated spots to measure it",
+                )
+        self._halo = estimate_halo(images, self.camera, self.sigma_px)
 
     def detect(self, images: NDArray[np.float32], frames: range) -> pd.DataFrame:
         """Find the spots of a chunk of frames.
@@ -130,12 +133,13 @@ class Detector:
     def _frame(
         self, image: NDArray[np.float32], frame: int, threshold: float, camera: Camera
     ) -> pd.DataFrame:
-        found = find_spots(image, camera, sigma_px=self.sigma_px, threshold=threshold)
-        return _table(found, frame, camera, self.sigma_px)
+        found = find_spots(image, camera, sigma_px=self.sigma_px, threshold=threshold, halo=self._halo)
+        table = _table(found, frame, camera, self.sigma_px)
+        return table[table["probability"] >= LEAST_PROBABILITY].reset_index(drop=True)
 
 
 def _table(found: Found, frame: int, camera: Camera | None, sigma_px: float) -> pd.DataFrame:
-    """Return the spots of one frame that are not beyond doubt noise, as contract columns."""
+    """Return the spots of one frame as contract columns."""
     spots, evidence = found.spots, found.evidence
     gain = camera.photons_per_count if camera else 1.0
     noise = camera.read_noise_photons**2 if camera else 0.0
@@ -152,4 +156,4 @@ def _table(found: Found, frame: int, camera: Camera | None, sigma_px: float) -> 
         likely,
     )
     table = pd.DataFrame(dict(zip(COLUMNS, columns)))
-    return table[likely >= LEAST_PROBABILITY].reset_index(drop=True)
+    return table

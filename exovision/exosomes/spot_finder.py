@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from exovision.exosomes.camera import Camera
+from exovision.exosomes.halo import rises_above_halo
 from exovision.numerics.peaks import BACKGROUND_SIGMAS, local_maxima, matched_filter, stabilise
 from exovision.numerics.psf import add_spot, patch_radius_px
 from exovision.numerics.spot_evidence import weigh_all
@@ -38,6 +39,9 @@ WIDTH_GAIN = 15.0
 """Twice the log-likelihood a free width must gain before position and brightness are taken from that fit."""
 
 
+NO_HALO: Floats = np.empty(0)
+
+
 @dataclass(frozen=True)
 class Found:
     """Fitted spots of one frame.
@@ -59,7 +63,9 @@ class Found:
         return cls(np.empty((0, 5)), np.empty((0, 7)))
 
 
-def find_spots(image: Image, camera: Camera, *, sigma_px: float, threshold: float) -> Found:
+def find_spots(
+    image: Image, camera: Camera, *, sigma_px: float, threshold: float, halo: Floats = NO_HALO
+) -> Found:
     """Find and fit all spots of one frame.
 
     Parameters
@@ -72,6 +78,8 @@ def find_spots(image: Image, camera: Camera, *, sigma_px: float, threshold: floa
         Standard deviation of the PSF, px.
     threshold : float
         Least height of a peak, standard deviations of the filtered noise.
+    halo : ndarray of shape (R,)
+        Light around a spot beyond the Gaussian, as from `halo.estimate_halo`; what it explains is no spot.
 
     Returns
     -------
@@ -86,15 +94,20 @@ def find_spots(image: Image, camera: Camera, *, sigma_px: float, threshold: floa
         return Found.none()
     noise, radius = camera.read_noise_photons**2, patch_radius_px(sigma_px)
     spots = starts(photons, peaks, sigma_px, radius)
+    real = _real(spots, halo)
+    spots, origin = spots[real], peaks[real].astype(np.float64)
     model = _model(photons.shape, spots, radius)
-    origin = peaks.astype(np.float64)
     fit_all(photons, model, spots, np.ones(len(spots), dtype=np.bool_), noise, radius)
     for _ in range(HIDDEN_ROUNDS):
         hidden = _hidden_peaks(usable, model, spots, noise, sigma_px, threshold)
-        if not len(hidden):
+        rest = np.where(photons == IGNORED, IGNORED, photons - model)
+        new = starts(rest, hidden, sigma_px, radius)
+        real = _real(np.vstack([spots, new]), halo)[len(spots) :]
+        if not real.any():
             break
-        spots, origin = _join(photons, model, spots, origin, hidden, noise, radius)
-    spots, model = _tidy(photons, model, spots, origin, noise, radius)
+        origin = np.vstack([origin, hidden[real].astype(np.float64)])
+        spots, origin = _join(photons, model, spots, origin, new[real], noise, radius)
+    spots, model = _tidy(photons, model, spots, origin, noise, radius, halo)
     return Found(spots, weigh_all(photons, model, spots, noise, radius, WIDTH_GAIN))
 
 
@@ -140,20 +153,22 @@ def _apart(peaks: NDArray[np.int64], known: Floats, sigma_px: float) -> NDArray[
     return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
 
 
+def _real(spots: Floats, halo: Floats) -> NDArray[np.bool_]:
+    """Return which spots are more than the halo of others."""
+    if not len(halo):
+        return np.ones(len(spots), dtype=np.bool_)
+    real: NDArray[np.bool_] = rises_above_halo(
+        np.ascontiguousarray(spots[:, [Y, X]]), spots[:, TOTAL] / spots[:, SIGMA] ** 2, halo
+    )
+    return real
+
+
 def _join(
-    photons: Image,
-    model: Image,
-    spots: Floats,
-    origin: Floats,
-    hidden: NDArray[np.int64],
-    noise: float,
-    radius: int,
+    photons: Image, model: Image, spots: Floats, origin: Floats, new: Floats, noise: float, radius: int
 ) -> tuple[Floats, Floats]:
     """Add hidden spots and fit them together with their neighbours; `model` is kept up to date."""
-    rest = np.where(photons == IGNORED, IGNORED, photons - model)
-    new = starts(rest, hidden, spots[0, SIGMA], radius)
     model += _model(model.shape, new, radius)
-    spots, origin = np.vstack([spots, new]), np.vstack([origin, hidden.astype(np.float64)])
+    spots = np.vstack([spots, new])
     is_new = np.arange(len(spots)) >= len(spots) - len(new)
     order = np.argsort(spots[:, Y], kind="stable")
     spots, origin, is_new = spots[order], origin[order], is_new[order]
@@ -173,15 +188,22 @@ def _by_y(spots: Floats, origin: Floats) -> tuple[Floats, Floats]:
 
 
 def _tidy(
-    photons: Image, model: Image, spots: Floats, origin: Floats, noise: float, radius: int
+    photons: Image,
+    model: Image,
+    spots: Floats,
+    origin: Floats,
+    noise: float,
+    radius: int,
+    halo: Floats,
 ) -> tuple[Floats, Image]:
-    """Drop fits that ran off or fell together, and fit their neighbours again."""
+    """Drop fits that ran off or out, fell together or are halo, and fit their neighbours again."""
     spots, origin = _by_y(spots, origin)
     sigma = spots[0, SIGMA]
     strayed = np.hypot(*(spots[:, [Y, X]] - origin).T) > WANDER_SIGMAS * sigma
     twins = cKDTree(spots[:, [Y, X]]).query_pairs(SAME_SPOT_SIGMAS * sigma, output_type="ndarray")
     weaker = np.where(spots[twins[:, 0], TOTAL] < spots[twins[:, 1], TOTAL], twins[:, 0], twins[:, 1])
-    dropped = strayed.copy()
+    outside = ((spots[:, [Y, X]] < -0.5) | (spots[:, [Y, X]] > np.array(photons.shape) - 0.5)).any(axis=1)
+    dropped = strayed | outside | ~_real(spots, halo)
     dropped[weaker] = True
     if not dropped.any():
         return spots, model

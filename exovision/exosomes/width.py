@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from exovision.exosomes.camera import Camera
+from exovision.exosomes.halo import estimate_halo
 from exovision.exosomes.spot_finder import Found, find_spots
 from exovision.numerics.spot_evidence import OVER_RIDGE, TOTAL_SE, WIDTH, WIDTH_SE
 from exovision.numerics.spot_fits import TOTAL, X, Y
@@ -53,8 +54,10 @@ def estimate_sigma_px(
     sigma = usual_px
     widths = np.empty(0)
     for _ in range(ROUNDS):
+        halo = estimate_halo(images, camera, sigma)
         found = (
-            find_spots(image, camera, sigma_px=sigma, threshold=THRESHOLD) for image in images[:MAX_FRAMES]
+            find_spots(image, camera, sigma_px=sigma, threshold=THRESHOLD, halo=halo)
+            for image in images[:MAX_FRAMES]
         )
         widths = np.concatenate([_widths(spots, usual_px) for spots in found])
         if len(widths) < MIN_SPOTS:

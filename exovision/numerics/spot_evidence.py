@@ -16,7 +16,9 @@ Y_SE, X_SE, TOTAL_SE, WIDTH, WIDTH_SE, WIDTH_GAIN, OVER_RIDGE = range(7)
 
 MOST_NEIGHBOURS = 6
 ORIENTATIONS = 8
-RIDGE_TERMS = 7
+RIDGE_TERMS = 6
+RIDGE_NEIGHBOURS = 4
+"""So many neighbours have free brightness when a ridge is tried: else spots in a row along a ridge excuse each other."""
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
@@ -72,10 +74,8 @@ def _standard_errors(fisher: Floats, evidence: Floats) -> None:
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _ridge_terms(
-    spot: Floats, dy: float, dx: float, across: float, height: float, radius: int, terms: Floats
-) -> None:
-    """Write the regressors of one pixel: a tilted plane, a ridge of free profile and the spot."""
+def _ridge_terms(spot: Floats, dy: float, dx: float, across: float, radius: int, terms: Floats) -> None:
+    """Write the first regressors of one pixel: a tilted plane and a ridge of free profile."""
     ridge = math.exp(-0.5 * (across / spot[4]) ** 2)
     terms[0] = 1.0
     terms[1] = dy / radius
@@ -83,15 +83,15 @@ def _ridge_terms(
     terms[3] = ridge
     terms[4] = ridge * across / spot[4]
     terms[5] = ridge * (across / spot[4]) ** 2
-    terms[6] = height
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _gain_over_ridge(
-    photons: Image, others: Image, spot: Floats, noise: float, radius: int, angle: float, profile: Floats
+    photons: Image, others: Image, spots: Floats, noise: float, radius: int, angle: float, profiles: Floats
 ) -> tuple[float, float]:
-    """Return the chi-squared that a plane with a ridge at this angle leaves, and what the spot then removes."""
-    size = RIDGE_TERMS
+    """Return the chi-squared that plane, neighbours and a ridge at this angle leave, and what the spot removes."""
+    spot, count = spots[0], spots.shape[0]
+    size = RIDGE_TERMS + count
     matrix, vector, terms = np.zeros((size, size)), np.zeros(size), np.empty(size)
     top, left = round(spot[0]) - radius, round(spot[1]) - radius
     sine, cosine = math.sin(angle), math.cos(angle)
@@ -102,12 +102,16 @@ def _gain_over_ridge(
             seen = photons[top + i, left + j]
             if seen <= -1e29:
                 continue
-            height = profile[0, i] * profile[3, j]
-            known = others[top + i, left + j]
-            weight = 1.0 / max(spot[2] * height + spot[3] + known + noise, 0.01)
+            expected = spot[3] + others[top + i, left + j]
+            excess = seen - expected
+            for k in range(count):
+                height = profiles[k, 0, i] * profiles[k, 3, j]
+                terms[size - 1 - k] = height
+                if k:
+                    excess += spots[k, 2] * height
+            weight = 1.0 / max(expected + spot[2] * terms[size - 1] + noise, 0.01)
             dy, dx = top + i - spot[0], left + j - spot[1]
-            _ridge_terms(spot, dy, dx, cosine * dy - sine * dx, height, radius, terms)
-            excess = seen - known - spot[3]
+            _ridge_terms(spot, dy, dx, cosine * dy - sine * dx, radius, terms)
             power += weight * excess * excess
             for p in range(size):
                 vector[p] += weight * terms[p] * excess
@@ -115,7 +119,7 @@ def _gain_over_ridge(
                 for q in range(p + 1):
                     matrix[p, q] += scaled * terms[q]
     for p in range(size):
-        matrix[p, p] *= 1.0 + 1e-9
+        matrix[p, p] = matrix[p, p] * (1.0 + 1e-9) + 1e-12
     if not _forward(matrix, vector, size):
         return 1e30, 0.0
     explained = 0.0
@@ -146,18 +150,38 @@ def _forward(matrix: Floats, vector: Floats, size: int) -> bool:
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _over_ridge(
-    photons: Image, others: Image, spot: Floats, noise: float, radius: int, profile: Floats
+    photons: Image, others: Image, spots: Floats, around: NDArray[np.int64], noise: float, radius: int
 ) -> float:
-    """Return by how many standard deviations the spot rises above the best-fitting ridge."""
-    fill_profile(spot[0], spot[4], round(spot[0]) - radius, profile[0], profile[1], profile[2])
-    fill_profile(spot[1], spot[4], round(spot[1]) - radius, profile[3], profile[4], profile[5])
+    """Return by how many standard deviations spot `around[0]` rises above the best-fitting ridge."""
+    chosen = _nearest(spots, around)
+    own = spots[around[0]]
+    profiles = np.empty((chosen.shape[0], 6, 2 * radius + 1))
+    for k in range(chosen.shape[0]):
+        spot, profile = chosen[k], profiles[k]
+        fill_profile(spot[0], spot[4], round(own[0]) - radius, profile[0], profile[1], profile[2])
+        fill_profile(spot[1], spot[4], round(own[1]) - radius, profile[3], profile[4], profile[5])
     least, gain = 1e31, 0.0
     for k in range(ORIENTATIONS):
         angle = math.pi * k / ORIENTATIONS
-        left, removed = _gain_over_ridge(photons, others, spot, noise, radius, angle, profile)
+        left, removed = _gain_over_ridge(photons, others, chosen, noise, radius, angle, profiles)
         if left < least:
             least, gain = left, removed
     return math.copysign(math.sqrt(abs(gain)), gain)
+
+
+@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _nearest(spots: Floats, around: NDArray[np.int64]) -> Floats:
+    """Return spot `around[0]` and the nearest of the others, shape (K, 5)."""
+    apart = np.empty(around.shape[0])
+    for k in range(around.shape[0]):
+        spot, own = spots[around[k]], spots[around[0]]
+        apart[k] = (spot[0] - own[0]) ** 2 + (spot[1] - own[1]) ** 2
+    apart[0] = -1.0
+    order = np.argsort(apart)[: 1 + RIDGE_NEIGHBOURS]
+    chosen = np.empty((order.shape[0], 5))
+    for k in range(order.shape[0]):
+        chosen[k] = spots[around[order[k]]]
+    return chosen
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
@@ -185,7 +209,8 @@ def weigh_all(
     ndarray of shape (M, 7)
         Standard errors of y, x (px) and photons, from the Fisher matrix of the spot and its neighbours; width
         when it is free (px), its relative standard error, twice the log-likelihood it gains; and by how many
-        standard deviations the spot rises above a plane with the best of eight straight ridges through it.
+        standard deviations the spot rises above a plane with the best of eight straight ridges through it and
+        neighbours of any brightness.
     """
     first, members = neighbours(spots, float(radius) + 1.0)
     evidence = np.empty((spots.shape[0], 7))
@@ -202,12 +227,13 @@ def weigh_all(
         score[4] = 1.0
         spread = math.sqrt(max(score[4], 0.0)) if solve(fisher, score, 5) else 1e3
         evidence[i, 3], evidence[i, 4], evidence[i, 5] = free[4], spread / free[4], gain
-        evidence[i, 6] = _over_ridge(photons, model, spot, noise, radius, profile)
+        around = np.empty(1 + first[i + 1] - first[i], dtype=np.int64)
+        around[0] = i
+        around[1:] = members[first[i] : first[i + 1]]
+        evidence[i, 6] = _over_ridge(photons, model, spots, around, noise, radius)
         if gain > width_gain and free[4] > spot[4]:
             spots[i] = free
-        around = np.empty(1 + min(first[i + 1] - first[i], MOST_NEIGHBOURS), dtype=np.int64)
-        around[0] = i
-        around[1:] = members[first[i] : first[i] + around.shape[0] - 1]
+        around = around[: 1 + MOST_NEIGHBOURS]
         _standard_errors(_fisher_matrix(photons, model, spots, around, noise, radius), evidence[i])
         add_spot(model, spots[i, 0], spots[i, 1], spots[i, 2], spots[i, 4], radius, profile)
     return evidence
