@@ -188,7 +188,7 @@ def _draw_crops(axes: Axes, docked: Docked) -> None:
     picks = spread(np.arange(len(docked.frames)), CROPS)
     low, high = np.nanpercentile(np.stack([docked.crops[i] for i in picks]), [5, 99.7])
     side = px_to_um(docked.reach_px + 0.5, docked.pixel_size_um)
-    centres = [2.08 * side * place for place in range(CROPS)]
+    centres = [2.14 * side * place for place in range(CROPS)]
     for centre, i in zip(centres, picks):
         box = (centre - side, centre + side, side, -side)
         axes.imshow(docked.crops[i], cmap="gray", vmin=low, vmax=high, extent=box, interpolation="nearest")
@@ -196,9 +196,9 @@ def _draw_crops(axes: Axes, docked: Docked) -> None:
             y, x = np.where(np.abs(ring).max(axis=1, keepdims=True) <= side, ring, np.nan).T
             axes.plot(centre + x, y, color=ORANGE, lw=0.8)
         inside = docked.event["start_frame"] <= docked.frames[i] <= docked.event["end_frame"]
-        colour, width = (VERMILLION, 2) if inside else (GREY, 1)
+        colour, width = (VERMILLION, 1.6) if inside else (GREY, 1)
         axes.add_patch(Rectangle((box[0], -side), 2 * side, 2 * side, fill=False, ec=colour, lw=width))
-    axes.set(xlim=(-1.03 * side, centres[-1] + 1.03 * side), ylim=(1.03 * side, -1.03 * side), yticks=[])
+    axes.set(xlim=(-1.05 * side, centres[-1] + 1.05 * side), ylim=(1.05 * side, -1.05 * side), yticks=[])
     times = [clock_text(docked.at(docked.frames[i], "time_s")[0]) for i in picks]
     axes.set_xticks(centres[: len(picks)], times, fontsize=7)
     axes.tick_params(length=0, pad=1)

@@ -7,9 +7,11 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -20,12 +22,12 @@ INK = "#222222"
 
 STATES = {
     "docked": (VERMILLION, "o"),
-    "surfing": (PURPLE, "^"),
+    "surfing": (YELLOW, "^"),
     "tethered": (ORANGE, "s"),
     "stuck": ("#FFFFFF", "X"),
     "free": (SKY, "D"),
     "inside": (GREEN, "v"),
-    "under_projection": (BLUE, "p"),
+    "under_projection": (PURPLE, "p"),
     "unresolved": (GREY, "o"),
 }
 """Colour and marker of each spot state; shapes repeat what the colours say."""
@@ -46,7 +48,7 @@ RULES = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "svg.hashsalt": "exovision",
-    "savefig.dpi": 150,
+    "figure.dpi": 150,
 }
 
 
@@ -86,22 +88,26 @@ def save_figure(figure: Figure | None, folder: Path, name: str, *, embed: str = 
         for suffix in ("png", "svg"):
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
         return None
-    images = {"png": _encode(figure, "png")}
+    images = {"png": _png(figure)}
     # The layout stands after the first drawing; finding it again takes as long as drawing.
     figure.set_layout_engine("none")
-    images["svg"] = _encode(figure, "svg")
+    images["svg"] = _svg(figure)
     for suffix, content in images.items():
         (folder / f"{name}.{suffix}").write_bytes(content)
     kind = "image/svg+xml" if embed == "svg" else "image/png"
     return Plate(name, f"data:{kind};base64,{base64.b64encode(images[embed]).decode('ascii')}")
 
 
-def _encode(figure: Figure, suffix: str) -> bytes:
+# `savefig` draws twice, once for nothing; dates and versions would make equal figures differ.
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    # Dates and versions would make equal figures differ.
-    figure.savefig(
-        buffer,
-        format=suffix,
-        metadata={"Date": None, "Creator": None} if suffix == "svg" else {"Software": None},
-    )
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _svg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()

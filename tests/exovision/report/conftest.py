@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,9 @@ class CountingSource(ArraySource):
 READ: list[tuple[int, int]] = []
 
 
+QUICK = Settings.from_mapping({"report": {"overlay_frames": 2, "kymographs": 2}})
+
+
 @dataclass
 class Study:
     """Cells in a row and exosomes that dock on them, or not."""
@@ -40,7 +43,7 @@ class Study:
     name: str = "small"
     radius_px: float = 30.0
     seed: int = 3
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = QUICK
 
     def __post_init__(self):
         rng = np.random.default_rng(self.seed)
