@@ -335,6 +335,8 @@ def _follow(
         pixel_size_um=movie.pixel_size_um,
         settings=settings.exosomes,
     )
+    borne_out = spots["exosome_id"].notna() | (spots["probability"] >= settings.exosomes.min_probability)
+    spots = spots[borne_out].reset_index(drop=True)
     bleaching = estimate_bleaching(spots, times_s, enabled=settings.correction.bleaching)
     spots["counts_corrected"] = spots["counts"] / bleaching.factor[spots["frame"].to_numpy(dtype=np.int64)]
     exosomes = summarise(spots, times_s=times_s, drift_px=drift_px, pixel_size_um=movie.pixel_size_um)

@@ -66,8 +66,10 @@ class ExosomeSettings(Stage):
     """How exosomes are found, localised and linked."""
 
     psf_sigma_um: float | None = Field(None, gt=0, description="PSF standard deviation; None: from the data")
-    false_alarms_per_frame: float = Field(0.1, gt=0, description="expected noise peaks kept per 512 x 512 px")
-    min_probability: float = Field(0.5, ge=0, le=1, description="spots below are left out")
+    false_alarms_per_frame: float = Field(1.0, gt=0, description="expected noise peaks kept per 512 x 512 px")
+    min_probability: float = Field(
+        0.5, ge=0, le=1, description="spots below are left out unless a track bears them out"
+    )
     max_gap_frames: int = Field(2, ge=0, description="frames that an exosome may be missing")
     max_step_um: float = Field(0.9, gt=0, description="largest step between consecutive frames")
     min_track_spots: int = Field(3, ge=1, description="shorter tracks stay unlinked spots")

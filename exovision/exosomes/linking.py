@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 
 BRIGHTNESS_SIGMA = 0.45
 """Spread of the log brightness of one exosome between frames, beyond which a link becomes costly."""
+LEAST_SURE = 0.3
+"""Share of a track's spots that must be sure for the others to be borne out."""
 GAP_COST = 1.0
 """Added per missing frame, so that a link without a gap is preferred."""
 
@@ -60,7 +62,7 @@ def link(
     Parameters
     ----------
     spots : DataFrame
-        `frame y_px x_px y_se_px x_se_px counts`, sorted by frame.
+        `frame y_px x_px y_se_px x_se_px counts probability`, sorted by frame.
     times_s : ndarray of shape (T,)
         Seconds; NaN for frames that were not acquired, which count as no gap.
     drift_px : ndarray of shape (T, 2), optional
@@ -68,7 +70,7 @@ def link(
     pixel_size_um : float
     settings : ExosomeSettings
         `max_step_um` (between acquired neighbours; grows with the square root of a gap), `max_gap_frames`,
-        `min_track_spots`.
+        `min_track_spots` spots of `min_probability` make a track.
 
     Returns
     -------
@@ -91,7 +93,8 @@ def link(
     logs = np.log(np.maximum(spots["counts"].to_numpy(dtype=np.float64), 1e-9))
     step_px = float(um_to_px(settings.max_step_um, pixel_size_um))
     tracks = _link_all(order[frames], place, se, logs, step_px=step_px, max_gap=settings.max_gap_frames)
-    return _numbered(spots, tracks, settings.min_track_spots)
+    sure = spots["probability"].to_numpy(dtype=np.float64) >= settings.min_probability
+    return _numbered(spots, tracks, sure, settings.min_track_spots)
 
 
 def _link_all(
@@ -164,8 +167,10 @@ def _cheapest(
     return np.asarray(matched_rows[linked], dtype=np.int64), np.asarray(matched[linked], dtype=np.int64)
 
 
-def _numbered(spots: pd.DataFrame, tracks: Ints, least: int) -> pd.Series[int]:
-    """Number the tracks that are long enough by first frame, y and x."""
+def _numbered(
+    spots: pd.DataFrame, tracks: Ints, sure: NDArray[np.bool_], least: int
+) -> pd.Series[int]:
+    """Number the tracks with enough sure spots by first frame, y and x."""
     ids = pd.array(np.full(len(spots), -1), dtype="Int64")
     ids[:] = pd.NA
     if tracks.size:
@@ -177,7 +182,8 @@ def _numbered(spots: pd.DataFrame, tracks: Ints, least: int) -> pd.Series[int]:
                 "x": spots["x_px"].to_numpy(),
             }
         ).drop_duplicates("track")
-        long_enough = np.bincount(tracks) >= least
+        surely = np.bincount(tracks, weights=sure)
+        long_enough = (surely >= least) & (surely >= LEAST_SURE * np.bincount(tracks))
         kept = first[long_enough[first["track"]]].sort_values(["frame", "y", "x"])["track"].to_numpy()
         number = np.zeros(long_enough.size, dtype=np.int64)
         number[kept] = np.arange(1, kept.size + 1)
