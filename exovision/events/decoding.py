@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp, ndtr
+from scipy.special import i0e, logsumexp, ndtr
 
 from exovision.events.motion import Track
 from exovision.settings import EventSettings
@@ -19,11 +19,13 @@ OUTSIDE, MOBILE, SLOW, BELOW = range(4)
 
 DIFFUSION_GRID: tuple[tuple[float, ...], ...] = (
     (0.0, 0.2, 1.0, 4.0, 20.0, 100.0),
-    (3.0, 10.0, 40.0),
+    (2.0, 5.0, 15.0, 50.0),
     (0.0, 0.2, 0.6),
     (0.0, 0.1, 0.6, 4.0),
 )
 """Diffusion coefficients that each state allows with equal weight, in units of the docked limit (P)."""
+ALONG_MEMBRANE = (False, True, True, False)
+"""In the band an exosome moves along an outline, elsewhere in the plane."""
 
 REACH_UM = 5.0
 """Range over which distances outside and below the band are taken as uniform (P)."""
@@ -31,6 +33,7 @@ OUTLIER_SHARE, OUTLIER_RANGE_UM = 1e-3, 20.0
 """Share and range of wrong values: false links and failed outlines (P)."""
 STAY_S, STAY_FRAMES = 30.0, 8.0
 """A state lasts about this long before another is as likely, whichever is longer (P)."""
+LEAST_VARIANCE_UM2 = 1e-8
 BLOCK = 256
 
 
@@ -40,8 +43,9 @@ def decode(
     """Find the most likely sequence of states of each track, and the probability of each state.
 
     A hidden Markov model. Distances are uniform within the state's range, blurred by the error of spot and
-    outline; steps in the cell's frame are normal with the state's diffusion. A step counts half for the frame
-    before and half for the frame after, so that a reversed movie gives the reversed answer.
+    outline; steps in the cell's frame are normal with the state's diffusion, in the band along a line of any
+    direction. A step counts half for the frame before and half for the frame after, so that a reversed movie
+    gives the reversed answer.
 
     Parameters
     ----------
@@ -103,14 +107,22 @@ def _evidence(track: Track, band_um: float, outline_um: float, settings: EventSe
 
 
 def _step_evidence(track: Track, unit_um2_s: float) -> Floats:
-    """Return log likelihoods of shape (N - 1, 4) of the steps in the cell's frame."""
-    squared = np.sum(np.diff(track.cell_um, axis=0) ** 2, axis=1)
-    noise = track.se_um[1:] ** 2 + track.se_um[:-1] ** 2
+    r"""Return log likelihoods of shape (N - 1, 4) of the steps in the cell's frame.
+
+    A step of length r along a line of unknown direction, with variances u along and v across it, has density
+
+    .. math:: \frac{1}{2\pi\sqrt{uv}} \exp\left(-\frac{r^2}{4u} - \frac{r^2}{4v}\right)
+              I_0\left(\frac{r^2}{4v} - \frac{r^2}{4u}\right)
+    """
+    squared = np.sum(np.diff(track.cell_um, axis=0) ** 2, axis=1)[:, None]
+    noise = np.maximum(track.se_um[1:] ** 2 + track.se_um[:-1] ** 2, LEAST_VARIANCE_UM2)[:, None]
     waits = np.diff(track.times_s)
     columns = []
-    for grid in DIFFUSION_GRID:
-        variance = 2 * unit_um2_s * np.outer(waits, grid) + noise[:, None]
-        normal = -squared[:, None] / (2 * variance) - np.log(2 * np.pi * variance)
+    for grid, on_line in zip(DIFFUSION_GRID, ALONG_MEMBRANE):
+        along = 2 * unit_um2_s * np.outer(waits, grid) + noise
+        across = noise if on_line else along
+        bessel = i0e(squared / 4 * (1 / across - 1 / along))
+        normal = np.log(bessel / (2 * np.pi * np.sqrt(along * across))) - squared / (2 * along)
         columns.append(logsumexp(normal, axis=1) - np.log(len(grid)))
     wrong = np.log(OUTLIER_SHARE / OUTLIER_RANGE_UM**2)
     logs: Floats = np.logaddexp(np.stack(columns, axis=1), wrong)

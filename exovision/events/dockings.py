@@ -80,7 +80,7 @@ class Docking:
         Spots `start` to `stop - 1` of the track are docked.
     cell_id : int
     diffusion : Diffusion
-        In the cell's frame.
+        Along the membrane, in the cell's frame.
     comotion : Comotion
     probability : float
     censored : str
@@ -136,8 +136,8 @@ def find_dockings(
     """Find the intervals in which an exosome is docked.
 
     A docking is a run of the state `SLOW`, gaps bridged, that lasts for the least time and number of frames,
-    whose median distance is in the band, which diffuses less than the limit in the cell's frame, and which is
-    not shown to be fixed to the stage.
+    whose median distance is in the band, which diffuses less than the limit along the membrane, in the cell's
+    frame, and which is not shown to be fixed to the stage.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def _judge(
     distance = track.distance_um[part]
     if not np.isfinite(distance).any() or abs(float(np.nanmedian(distance))) > track.band_um(settings):
         return None
-    moves = track.diffusion(part, exposure_s=clock.exposure_s)
+    moves = track.diffusion(part, exposure_s=clock.exposure_s, axes=1)
     if moves.d_um2_s >= settings.docked_max_diffusion_um2_s:
         return None
     together = judge(track, part, settings)

@@ -18,6 +18,9 @@ NOT_ASSESSED = (
 )
 """Kinds of event that this version neither calls nor assesses."""
 
+LARGEST_ERROR = 1.5
+"""Relative standard error of the diffusion of the shortest docking (P)."""
+
 
 class DockingLimits(NamedTuple):
     """What a movie can show of dockings.
@@ -47,10 +50,11 @@ def docking_limits(interval_s: float, se_um: float, settings: EventSettings) -> 
     r"""Tell whether a docking could be told from a visit with this interval and localisation error.
 
     Three conditions on the shortest docking, of n steps: there is more than one frame; the localisation error
-    s is at most half the band; and the diffusion coefficient, which parts docked from tethered, is known
-    within 100 % at the limit D:
+    s is at most half the band; and the diffusion coefficient along the membrane, which parts docked from
+    tethered, has a relative standard error of at most 1.5 at the limit D (P: that of three frames without
+    localisation error is 1):
 
-    .. math:: \frac{D\delta t + s^2}{D\delta t} \sqrt{1/n} \le 1
+    .. math:: \frac{\sqrt{2 (D\delta t + s^2)^2 + 2 s^4}}{D\delta t \sqrt n} \le 1.5
 
     Parameters
     ----------
@@ -74,10 +78,10 @@ def docking_limits(interval_s: float, se_um: float, settings: EventSettings) -> 
         return DockingLimits(False, float("nan"), se_um, settings.band_um, float("nan"), missing)
     frames = max(settings.docked_min_frames, int(np.ceil(settings.docked_min_s / interval_s)))
     walk = settings.docked_max_diffusion_um2_s * interval_s
-    error = float((walk + se_um**2) / walk / np.sqrt(frames - 1))
+    error = float(np.sqrt(2 * ((walk + se_um**2) ** 2 + se_um**4) / (frames - 1)) / walk)
     reason = ""
     if se_um > band / 2:
         reason = f"localisation error {se_um:.2f} um exceeds half the band of {band:.2f} um"
-    elif error > 1:
+    elif error > LARGEST_ERROR:
         reason = f"diffusion is uncertain by {100 * error:.0f} % over {frames} frames"
     return DockingLimits(not reason, frames * interval_s, se_um, band, error, reason)

@@ -74,10 +74,10 @@ class Track:
         """Return the half-width of the membrane band, µm: the larger of the setting and of 2σ."""
         return max(settings.band_um, settings.band_sigmas * self.distance_error_um(settings))
 
-    def diffusion(self, part: slice, *, exposure_s: float) -> Diffusion:
-        """Return the diffusion of a part of the track in the cell's frame."""
+    def diffusion(self, part: slice, *, exposure_s: float, axes: int = 2) -> Diffusion:
+        """Return the diffusion of a part of the track in the cell's frame; `axes` is 1 along a membrane."""
         at = self.cell_um[part]
-        return diffusion(at[:, 0], at[:, 1], self.times_s[part], self.se_um[part], exposure_s)
+        return diffusion(at[:, 0], at[:, 1], self.times_s[part], self.se_um[part], exposure_s, axes=axes)
 
 
 def smooth(values: Floats, times_s: Floats, *, noise_um: float, scale_s: float) -> Floats:

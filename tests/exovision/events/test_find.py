@@ -70,13 +70,23 @@ def test_a_docking_lasts_at_least_three_frames(world):
     assert of(tables, two).empty and len(of(tables, three)) == 1
 
 
+@pytest.mark.parametrize("d", [0.15, 0.5])
 @pytest.mark.parametrize("seed", range(3))
-def test_an_exosome_fast_along_the_membrane_is_tethered(world, seed):
+def test_an_exosome_fast_along_the_membrane_is_tethered(world, seed, d):
     w = world(seed, interval_s=1.0)
-    exosome = w.dock(20, 80, d=0.2, kind="tethered")
+    exosome = w.dock(20, 80, d=d, kind="tethered")
     tables = w.find()
     assert of(tables, exosome).empty
     assert states(tables, exosome)[0] == "tethered"
+
+
+def test_the_diffusion_of_a_docking_is_that_along_the_membrane(world):
+    w = world(3, interval_s=1.0, seen=1.0)
+    for cell in range(9):
+        w.dock(5, 140, d=0.02, cell=cell)
+    dockings = w.find().events.query("kind == 'docking'")
+    assert len(dockings) == 9
+    assert dockings["diffusion_um2_s"].median() == pytest.approx(0.02, rel=0.2)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -138,8 +148,8 @@ def test_a_bright_exosome_that_leaves_is_detached(world, seed):
     exosome = w.dock(20, 40, leave=15)
     tables = w.find()
     row = of(tables, exosome, "detachment").iloc[0]
-    assert near(row["start_frame"], 60) and row["start_frame"] == row["end_frame"]
-    assert row["identifiable"] and row["p_detached"] > 0.9
+    assert 60 <= row["start_frame"] <= 66 and row["start_frame"] == row["end_frame"]
+    assert row["identifiable"] and row["p_detached"] > 0.8
     assert tables.exosomes.set_index("exosome_id").loc[exosome, "outcome"] == "detached"
     assert of(tables, exosome, "loss_unresolved").empty
 
@@ -191,7 +201,7 @@ def test_drift_neither_makes_nor_breaks_a_docking(world, drift_um_min):
     tables = w.find()
     assert of(tables, docked)[["start_frame", "end_frame"]].to_numpy().tolist() == [[20, 79]]
     assert states(tables, stuck) == ["stuck"]
-    assert tables.exosomes.set_index("exosome_id").loc[docked, "comoving"] in (True, pd.NA)
+    assert tables.exosomes.set_index("exosome_id").loc[stuck, "comoving"] is np.False_
 
 
 def test_irregular_times_are_taken_as_they_are(world):
@@ -288,14 +298,14 @@ def test_thresholds_are_settings(world):
 
 
 def test_most_dockings_of_a_crowded_world_are_found_and_few_are_made_up(world):
-    w = world(12)
+    w, fast = world(12, seen=1.0), []
     for start in (-20, 0, 20, 40, 60, 80, 110):
         for cell in range(0, 9, 2):
             w.dock(start, 40, leave=10 * (cell % 4), cell=cell)
     for cell in range(9):
         w.beneath(cell)
         w.stick_near(cell, 2.0)
-        w.dock(50, 30, d=0.3, kind="tethered", cell=cell)
+        fast.append(w.dock(50, 30, d=0.3, kind="tethered", cell=cell))
     dockings = w.find().events.query("kind == 'docking'")
     hits = 0
     for true in w.truth:
@@ -304,3 +314,4 @@ def test_most_dockings_of_a_crowded_world_are_found_and_few_are_made_up(world):
         good &= (mine["end_frame"] - true["end_frame"]).abs() <= 4
         hits += bool(good.any()) and mine["cell_id"].iloc[0] == true["cell_id"]
     assert hits / len(w.truth) >= 0.9 and hits / len(dockings) >= 0.9
+    assert dockings["exosome_id"].isin(fast).sum() <= 1
