@@ -390,7 +390,8 @@ def _progress_bars() -> Iterator[Callable[[str], Progress]]:
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
 
         def watch(name: str) -> Progress:
             task = bars.add_task(name)

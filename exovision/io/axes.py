@@ -76,7 +76,7 @@ def resolve(
     SettingsError
         If `wanted` is not made of T, C, Z and a final YX.
     """
-    long = [(axis, size) for axis, size in found if size > 1]
+    long = _distinct([(axis, size) for axis, size in found if size > 1])
     if wanted is not None:
         return _as_wanted(where, long, wanted)
     unknown = _unknown(dict(long))
@@ -90,6 +90,11 @@ def resolve(
         f"{where}: axes that can be read in one way were wanted, but {_name(long)} can be "
         f"{', '.join(_readings(long, unknown))}; pass the right one"
     )
+
+
+def _distinct(axes: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Give axes without a meaning a letter of their own: tifffile calls every one of them Q."""
+    return [(axis if axis in "TCZ" else "abcdefgh"[i], size) for i, (axis, size) in enumerate(axes)]
 
 
 def _unknown(sizes: Mapping[str, int]) -> list[str]:
@@ -142,7 +147,7 @@ def _as_wanted(where: str, long: Sequence[tuple[str, int]], wanted: str) -> Orde
             f"{where}: --axes {wanted} was wanted, the file has {len(long)} axis(es) before YX "
             f"({_name(long)}); give lengths after the letters, such as TC2YX for 2 channels"
         )
-    in_file = "".join(axis for axis, _ in long)
+    in_file = "".join(axis if axis in "TCZ" else "?" for axis, _ in long)
     note = f"axes read as {wanted} as told, the file says {in_file}YX" if in_file != letters else ""
     return Order(letters, sizes, note)
 

@@ -195,7 +195,7 @@ def open_folder(folder: Path, *, pattern: str | None, position: str | None = Non
     names = tuple(sorted({image.place[1] for image in images}, key=_natural))
     metadata = Metadata(pixel_size_um=first.metadata.pixel_size_um, channel_names=names)
     planes = FolderPlanes(files, first.image_shape)
-    return Stack(axes, True, first.image_shape, metadata, planes, notes)
+    return Stack(axes, True, first.image_shape, first.dtype, metadata, planes, notes)
 
 
 def _arrange(

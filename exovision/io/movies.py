@@ -178,7 +178,8 @@ def _assemble(
     roles, role_notes = assign(str(path), names, wanted.channels)
     depth = order.size("Z")
     trimmed = order.size("T") - n_frames
-    cut = (f"the file announces {order.size('T')} frames and holds {n_frames}",) if trimmed else ()
+    cut = f"the file announces {order.size('T')} frames and holds {n_frames}" if trimmed else ""
+    about = filter(None, (order.note, cut, _pixel_note(stack.dtype)))
     return Movie(
         name=name,
         shape=(n_frames, n_channels, depth, *stack.image_shape),
@@ -189,7 +190,7 @@ def _assemble(
         source=OrderedSource(stack.planes, order),
         projection=_check_projection(path, projection, depth),
         path=str(path),
-        notes=(*stack.notes, *filter(None, (order.note,)), *cut, *size_notes, *time_notes, *role_notes),
+        notes=(*stack.notes, *about, *size_notes, *time_notes, *role_notes),
         facts=dict(facts),
     )
 
@@ -217,6 +218,14 @@ def _acquired(path: Path, planes: PlaneReader, order: Order) -> NDArray[np.bool_
     if not filled.size:
         raise InputError(f"{path}: images were wanted, every one is missing; copy or export the movie again")
     return acquired[: filled[-1] + 1]
+
+
+def _pixel_note(dtype: np.dtype[Any]) -> str:
+    if dtype.kind == "f":
+        return "pixels are real numbers: they are taken as camera counts, which they may no longer be"
+    if dtype.itemsize == 1:
+        return "pixels have 8 bits: rounding hides faint exosomes, and brightness may have been rescaled"
+    return ""
 
 
 def _check_projection(path: Path, projection: Projection, depth: int) -> Projection:

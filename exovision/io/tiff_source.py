@@ -52,6 +52,8 @@ class Stack:
         Whether the file names its axes.
     image_shape : tuple of int
         (Y, X).
+    dtype : dtype
+        Of the pixels in the file.
     metadata : Metadata
         Sizes, times and channels.
     planes : PlaneReader
@@ -63,6 +65,7 @@ class Stack:
     axes: tuple[tuple[str, int], ...]
     declared: bool
     image_shape: tuple[int, int]
+    dtype: np.dtype[Any]
     metadata: Metadata
     planes: PlaneReader
     notes: tuple[str, ...] = ()
@@ -232,7 +235,7 @@ def _open(path: Path, tif: TiffFile, position: str | None, said: list[str]) -> S
     planes = TiffPlanes(path, tif, series)
     planes.check_complete()
     metadata, declared = _describe(tif, series, index, len(all_series))
-    return Stack(axes, declared, shape, metadata, planes)
+    return Stack(axes, declared, shape, np.dtype(series.dtype), metadata, planes)
 
 
 def _index(path: Path, n: int, position: str | None) -> int:

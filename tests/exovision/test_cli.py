@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import tifffile
 
 from exovision import schema
 from exovision.cli import run
-
-FILES = [
-    "run.json",
-    "report.html",
-    "spots.parquet",
-    "exosomes.csv",
-    "events.csv",
-    "cells.parquet",
-    "fates.csv",
-    "summary.json",
-    "cell_labels.ome.tif",
-    "rois.zip",
-    "exosome_tracks.xml",
-    "exosome_tracks_napari.csv",
-]
-PLAIN = ("--pixel-size-um", "0.108", "--frame-interval-s", "2", "--device", "cpu")
+from exovision.result import FILES
 
 
-def pixels(frames: int = 4, channels: int = 2, size: int = 64, dtype: str = "uint16") -> np.ndarray:
-    rng = np.random.default_rng(0)
-    return rng.poisson(100, (frames, channels, size, size)).astype(dtype)
-
-
-def write(path: Path, data: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(path, data, imagej=True, metadata={"axes": "TCYX"})
-    return path
+@pytest.fixture(scope="module")
+def out(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of one run over the `tiny` scene."""
+    folder = tmp_path_factory.mktemp("out")
+    assert run(["run", str(tiny / "movie.ome.tif"), "--out", str(folder), "--device", "cpu"]) == 0
+    return folder
 
 
 def one_line(capsys: pytest.CaptureFixture[str], *words: str) -> None:
@@ -52,39 +33,32 @@ def one_line(capsys: pytest.CaptureFixture[str], *words: str) -> None:
 
 
 def test_a_run_leaves_every_file_and_a_second_run_skips_it(
-    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["run", str(tiny / "movie.ome.tif"), "--out", str(tmp_path), "--device", "cpu"]
-    assert run(command) == 0
-    folder = tmp_path / "movie"
-    assert [name for name in FILES if not (folder / name).is_file()] == []
-    assert all(
-        (tmp_path / name).is_file() for name in ("run.json", "movies.csv", "failures.csv", "report.html")
-    )
-    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    capsys.readouterr()
-    assert run(command) == 0
+    assert [name for name in FILES if not (out / "movie" / name).is_file()] == []
+    assert all((out / name).is_file() for name in ("run.json", "movies.csv", "failures.csv", "report.html"))
+    before = {path: path.read_bytes() for path in (out / "movie").iterdir() if path.is_file()}
+    assert run(["run", str(tiny / "movie.ome.tif"), "--out", str(out), "--device", "cpu"]) == 0
     assert "complete already" in capsys.readouterr().err
-    assert before == {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    assert len(pd.read_csv(tmp_path / "movies.csv")) == 1
+    assert before == {path: path.read_bytes() for path in (out / "movie").iterdir() if path.is_file()}
+    assert len(pd.read_csv(out / "movies.csv")) == 1
 
 
-def test_a_changed_setting_is_analysed_again(tiny: Path, tmp_path: Path) -> None:
-    command = ["run", str(tiny / "movie.ome.tif"), "--out", str(tmp_path), "--device", "cpu"]
-    assert run(command) == 0
-    key = json.loads((tmp_path / "movie/run.json").read_text())["key"]
-    (tmp_path / "s.yaml").write_text("events: {band_um: 0.5}")
-    assert run([*command, "--settings", str(tmp_path / "s.yaml")]) == 0
-    assert json.loads((tmp_path / "movie/run.json").read_text())["key"] != key
+def test_the_record_names_the_weights_with_their_hash(out: Path) -> None:
+    import exovision_models
+
+    weights = exovision_models.weights("cells_embedded").read_bytes()
+    record = json.loads((out / "movie/run.json").read_text(encoding="utf-8"))
+    assert record["weights"] == {"cells_embedded": hashlib.sha256(weights).hexdigest()}
 
 
-def test_the_tables_have_the_columns_of_the_contract(tiny: Path, tmp_path: Path) -> None:
-    assert run(["run", str(tiny), "--out", str(tmp_path), "--device", "cpu"]) == 0
-    folder = next(path.parent for path in tmp_path.rglob("spots.parquet"))
+def test_the_tables_have_the_columns_of_the_contract(out: Path) -> None:
     for name, columns in (("spots", schema.SPOTS), ("cells", schema.CELLS)):
-        assert list(pd.read_parquet(folder / f"{name}.parquet").columns)[: len(columns)] == list(columns)
+        table = pd.read_parquet(out / "movie" / f"{name}.parquet")
+        assert list(table.columns)[: len(columns)] == list(columns)
     for name, columns in (("exosomes", schema.EXOSOMES), ("events", schema.EVENTS), ("fates", schema.FATES)):
-        assert list(pd.read_csv(folder / f"{name}.csv").columns)[: len(columns)] == list(columns)
+        table = pd.read_csv(out / "movie" / f"{name}.csv")
+        assert list(table.columns)[: len(columns)] == list(columns)
 
 
 @pytest.mark.parametrize(
@@ -112,115 +86,6 @@ def test_wrong_use_is_one_line_and_exit_2(
     monkeypatch.chdir(tmp_path)
     assert run(arguments) == 2
     one_line(capsys, *words)
-
-
-def empty_text(path: Path) -> None:
-    path.write_text("these are not pixels")
-
-
-def truncated(path: Path) -> None:
-    write(path, pixels())
-    path.write_bytes(path.read_bytes()[:-20_000])
-
-
-def with_nan(path: Path) -> None:
-    data = pixels(dtype="float32")
-    data[2, 0, 3, 3] = np.nan
-    write(path, data)
-
-
-def all_zero(path: Path) -> None:
-    write(path, pixels() * 0)
-
-
-def no_pixels(path: Path) -> None:
-    data = bytearray(write(path, pixels(frames=1, channels=1)).read_bytes())
-    with tifffile.TiffFile(path) as file:
-        offset = file.pages[0].tags["ImageWidth"].valueoffset
-    data[offset : offset + 2] = b"\0\0"
-    path.write_bytes(data)
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (empty_text, ["bad.tif", "TIFF"]),
-        (truncated, ["bad.tif", "truncated"]),
-        (with_nan, ["bad.tif", "NaN", "frame 2"]),
-        (all_zero, ["bad.tif", "zeros"]),
-        (no_pixels, ["bad.tif", "0"]),
-    ],
-)
-def test_a_bad_movie_is_one_line_and_the_good_one_beside_it_is_analysed(
-    make: object, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "in"
-    write(folder / "good.tif", pixels())
-    make(folder / "bad.tif")  # type: ignore[operator]
-    code = run(["run", str(folder), "--out", str(tmp_path / "o"), "--channels", "exosome=0,cell=1", *PLAIN])
-    assert code == 1
-    one_line(capsys, *words)
-    assert (tmp_path / "o/good/run.json").is_file()
-    failures = pd.read_csv(tmp_path / "o/failures.csv")
-    assert list(failures["movie"]) == ["bad"]
-    assert words[1] in failures["error"][0]
-
-
-def test_a_wrong_channel_index_is_one_line_and_exit_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write(tmp_path / "m.tif", pixels())
-    assert (
-        run(["run", str(path), "--out", str(tmp_path / "o"), "--channels", "exosome=0,cell=7", *PLAIN]) == 2
-    )
-    one_line(capsys, "cell=7", "0 to 1")
-
-
-@pytest.mark.parametrize(
-    ("data", "channels"),
-    [
-        (pixels(frames=1), "exosome=0,cell=1"),
-        (pixels(dtype="float32"), "exosome=0,cell=1"),
-        (pixels(dtype="uint8"), "exosome=0,cell=1"),
-        (np.full((4, 2, 64, 64), 100, dtype="uint16"), "exosome=0,cell=1"),
-        (pixels(), "exosome=0"),
-        (pixels(), "cell=1"),
-        (np.concatenate([pixels(2), pixels(2) * 0, pixels(2)]), "exosome=0,cell=1"),
-    ],
-    ids=["one_frame", "float", "eight_bit", "nothing_in_it", "exosomes_only", "cells_only", "black_frames"],
-)
-def test_odd_but_usable_movies_are_analysed(data: np.ndarray, channels: str, tmp_path: Path) -> None:
-    path = write(tmp_path / "m.tif", data)
-    assert run(["run", str(path), "--out", str(tmp_path / "o"), "--channels", channels, *PLAIN]) == 0
-    assert (tmp_path / "o/m/report.html").is_file()
-    events = pd.read_csv(tmp_path / "o/m/events.csv")
-    assert (events["kind"] == "docking").sum() == 0
-
-
-def test_an_output_that_cannot_be_written_is_one_line_and_exit_2(
-    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    assert run(["run", str(tiny / "movie.ome.tif"), "--out", str(tmp_path / "file" / "o")]) == 2
-    one_line(capsys, "must be writable", "--out")
-
-
-def test_two_files_of_one_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        write(tmp_path / "in" / folder / "m.tif", pixels(frames=2))
-    command = ["run", str(tmp_path / "in"), "--out", str(tmp_path / "o"), "--channels", "exosome=0,cell=1"]
-    assert run([*command, *PLAIN]) == 0
-    assert (tmp_path / "o/a__m/run.json").is_file()
-    assert (tmp_path / "o/b__m/run.json").is_file()
-
-
-def test_an_unknown_setting_is_one_line_and_exit_2(
-    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "s.yaml").write_text("events: {bandwidth_um: 1}")
-    command = ["run", str(tiny), "--out", str(tmp_path / "o"), "--settings", str(tmp_path / "s.yaml")]
-    assert run(command) == 2
-    one_line(capsys, "events.bandwidth_um", "band_um")
 
 
 def test_validate_describes_a_movie_without_analysing_it(
@@ -254,35 +119,23 @@ def test_the_doctor_finds_this_installation_fit() -> None:
 
 
 def test_a_result_is_scored_against_its_truth(
-    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["run", str(tiny / "movie.ome.tif"), "--out", str(tmp_path), "--device", "cpu"]) == 0
-    out = tmp_path / "scores.json"
-    assert run(["score", str(tmp_path / "movie"), str(tiny), "--out", str(out)]) == 0
-    assert json.loads(out.read_text())
+    metrics = tmp_path / "scores.json"
+    assert run(["score", str(out / "movie"), str(tiny), "--out", str(metrics)]) == 0
+    assert json.loads(metrics.read_text())
     assert "spots" in capsys.readouterr().out
 
 
-def test_an_interrupted_run_says_so_and_keeps_what_is_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_interrupted_run_is_exit_130_and_says_how_to_go_on(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from exovision.batch import run as batch
 
-    for name in ("a", "b"):
-        write(tmp_path / "in" / f"{name}.tif", pixels(frames=2))
-    analyse = batch.analyse
-
-    def interrupted(movie, *arguments, **options):  # type: ignore[no-untyped-def]
-        if movie.name == "b":
-            raise KeyboardInterrupt
-        return analyse(movie, *arguments, **options)
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(batch, "analyse", interrupted)
-    command = ["run", str(tmp_path / "in"), "--out", str(tmp_path / "o"), "--channels", "exosome=0,cell=1"]
-    assert run([*command, *PLAIN]) == 130
-    assert "interrupted" in capsys.readouterr().err
-    assert list(pd.read_csv(tmp_path / "o/movies.csv")["movie"]) == ["a"]
-    monkeypatch.undo()
-    assert run([*command, *PLAIN]) == 0
-    assert "a: complete already" in capsys.readouterr().err
-    assert sorted(pd.read_csv(tmp_path / "o/movies.csv")["movie"]) == ["a", "b"]
+    assert run(["run", str(tiny / "movie.ome.tif"), "--out", str(tmp_path / "o"), "--device", "cpu"]) == 130
+    assert "run the same command again" in capsys.readouterr().err
+    assert pd.read_csv(tmp_path / "o/movies.csv").empty

@@ -11,7 +11,8 @@ import exovision
 
 
 def test_importing_exovision_loads_neither_torch_nor_pandas() -> None:
-    code = "import sys, exovision; print([m for m in ('torch', 'pandas', 'napari', 'cellpose') if m in sys.modules])"
+    heavy = ("torch", "pandas", "napari", "cellpose")
+    code = f"import sys, exovision; print([name for name in {heavy} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
 

@@ -116,6 +116,15 @@ def test_plain_pages_that_may_be_time_or_depth_are_refused_with_the_readings(
     np.testing.assert_array_equal(planes(movie), truth(data))
 
 
+def test_two_axes_without_names_are_never_both_time(tmp_path: Path, numbered: Numbered) -> None:
+    data = numbered(3, 2)
+    tifffile.imwrite(tmp_path / "m.tif", data[:, :, 0], photometric="minisblack")
+    given = {"channels": BOTH, "pixel_size_um": 0.1, "frame_interval_s": 1.0}
+    with pytest.raises(InputError, match=r"--axes TCYX \(3 frames, 2 channels\)"):
+        read(tmp_path / "m.tif", **given)
+    np.testing.assert_array_equal(planes(read(tmp_path / "m.tif", axes="TCYX", **given)), truth(data))
+
+
 def test_a_frame_interval_makes_plain_pages_time_and_says_so(tmp_path: Path, numbered: Numbered) -> None:
     tifffile.imwrite(tmp_path / "m.tif", numbered(6)[:, 0, 0], photometric="minisblack", metadata=None)
     movie = read(tmp_path / "m.tif", channels={"exosome": 0}, pixel_size_um=0.1, frame_interval_s=1)
