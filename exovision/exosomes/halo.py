@@ -1,4 +1,4 @@
-"""The light around a spot that a Gaussian does not explain: diffraction rings and haze, measured in the movie."""
+"""The light around a spot that a Gaussian does not explain: diffraction rings and haze."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REACH_SIGMAS = 7.0
 LEAST_HEIGHT = 30.0
 """Least height of the spots measured, standard deviations of the filtered noise."""
 
-LEAST_HALO = 0.03
+LEAST_HALO = 0.05
 """A halo that is nowhere this bright, relative to the peak, is none."""
 
 CORE_SIGMAS = 1.5

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-COEFFICIENTS: tuple[float, ...] = (-3.2, 1.9, -12.0, -2.0)
-"""Chosen on simulated scenes and, for the widths, a picture of beads: a spot otherwise beyond doubt has a
-probability of one half at about 1.32 and 0.76 times the width of the PSF."""
+COEFFICIENTS: tuple[float, ...] = (-3.2, 1.9, -40.0, -40.0)
+"""Chosen on simulated scenes and, for the widths, on a picture of beads: a spot otherwise beyond doubt has a
+probability of one half at about 1.4 and 0.7 times the width of the PSF."""
 
 WIDTH_TOLERANCE = 0.18
 """Relative deviation from the PSF's width that is natural: aggregates, focus, motion blur."""

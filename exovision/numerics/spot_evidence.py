@@ -16,9 +16,12 @@ Y_SE, X_SE, TOTAL_SE, WIDTH, WIDTH_SE, WIDTH_GAIN, OVER_RIDGE = range(7)
 
 MOST_NEIGHBOURS = 6
 ORIENTATIONS = 8
+TEXTURE = 0.1
+"""Relative unevenness of a background, which bright pictures show above their noise."""
+
 RIDGE_TERMS = 6
 RIDGE_NEIGHBOURS = 4
-"""So many neighbours have free brightness when a ridge is tried: else spots in a row along a ridge excuse each other."""
+"""So many neighbours have free brightness when a ridge is tried: else spots in a row along it excuse each other."""
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
@@ -89,7 +92,7 @@ def _ridge_terms(spot: Floats, dy: float, dx: float, across: float, radius: int,
 def _gain_over_ridge(
     photons: Image, others: Image, spots: Floats, noise: float, radius: int, angle: float, profiles: Floats
 ) -> tuple[float, float]:
-    """Return the chi-squared that plane, neighbours and a ridge at this angle leave, and what the spot removes."""
+    """Return the chi-squared that plane, neighbours and a ridge at an angle leave, and what the spot removes."""
     spot, count = spots[0], spots.shape[0]
     size = RIDGE_TERMS + count
     matrix, vector, terms = np.zeros((size, size)), np.zeros(size), np.empty(size)
@@ -109,7 +112,8 @@ def _gain_over_ridge(
                 terms[size - 1 - k] = height
                 if k:
                     excess += spots[k, 2] * height
-            weight = 1.0 / max(expected + spot[2] * terms[size - 1] + noise, 0.01)
+            variance = expected + spot[2] * terms[size - 1] + noise + (TEXTURE * spot[3]) ** 2
+            weight = 1.0 / max(variance, 0.01)
             dy, dx = top + i - spot[0], left + j - spot[1]
             _ridge_terms(spot, dy, dx, cosine * dy - sine * dx, radius, terms)
             power += weight * excess * excess
@@ -130,7 +134,7 @@ def _gain_over_ridge(
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _forward(matrix: Floats, vector: Floats, size: int) -> bool:
-    """Factorise and substitute forward only: squared entries are the chi-squared each term removes in turn."""
+    """Factorise and substitute forward only: squared entries are what each term removes in turn."""
     for i in range(size):
         for j in range(i + 1):
             total = matrix[i, j]

@@ -1,0 +1,83 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from exovision.exosomes.linking import link
+from exovision.settings import ExosomeSettings
+
+TIMES = np.arange(30.0)
+
+
+def table(rows):
+    spots = pd.DataFrame(rows, columns=["frame", "y_px", "x_px", "track"]).sort_values(["frame", "y_px"])
+    return spots.reset_index(drop=True).assign(y_se_px=0.1, x_se_px=0.1, counts=500.0, probability=0.99)
+
+
+def walks(n=40, frames=30, seed=0, missing=0.0):
+    rng = np.random.default_rng(seed)
+    paths = rng.uniform(0, 300, (n, 1, 2)) + np.cumsum(rng.normal(0, 0.5, (n, frames, 2)), axis=1)
+    kept = rng.random((n, frames)) >= missing
+    return table([(f, *paths[i, f], i) for i in range(n) for f in range(frames) if kept[i, f]])
+
+
+def linked(spots, **settings):
+    return link(
+        spots,
+        times_s=TIMES,
+        drift_px=settings.pop("drift_px", None),
+        pixel_size_um=0.1,
+        settings=ExosomeSettings(**settings),
+    )
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.15])
+def test_walks_are_followed_also_over_gaps(missing):
+    spots = walks(missing=missing)
+    spots["id"] = linked(spots)
+    main = spots.groupby("track")["id"].agg(lambda ids: ids.mode()[0])
+    assert main.is_unique
+    assert (spots["id"] == spots["track"].map(main)).mean() > 0.98
+
+
+def test_a_gap_longer_than_allowed_ends_a_track():
+    spots = table([(f, 10.0, 10.0, 0) for f in (0, 1, 2, 6, 7, 8)])
+    assert linked(spots, max_gap_frames=2).tolist() == [1, 1, 1, 2, 2, 2]
+    assert linked(spots, max_gap_frames=3).tolist() == [1] * 6
+
+
+def test_ids_start_at_one_by_first_frame_and_place_and_short_tracks_stay_unlinked():
+    spots = table(
+        [(f, y, 5.0, 0) for f, y in [(0, 90.0), (1, 90.0), (2, 90.0), (0, 20.0), (1, 20.0), (2, 20.0)]]
+    )
+    lone = pd.concat([spots, table([(2, 150.0, 150.0, 1)])]).sort_values("frame", kind="stable")
+    ids = linked(lone.reset_index(drop=True))
+    assert ids.isna().sum() == 1
+    by_place = lone.reset_index(drop=True).assign(id=ids).groupby("y_px")["id"].first()
+    assert by_place[20.0] == 1 and by_place[90.0] == 2
+
+
+def test_a_step_beyond_the_largest_is_not_linked():
+    spots = table([(0, 10.0, 10.0, 0), (1, 10.0, 18.0, 0), (2, 10.0, 26.0, 0)])
+    assert linked(spots, max_step_um=0.6).isna().all()
+    assert linked(spots, max_step_um=0.9).notna().all()
+
+
+def test_drift_is_taken_off_before_linking():
+    drift = np.stack([7.0 * np.arange(30), np.zeros(30)], axis=1)
+    spots = table([(f, 10 + 7.0 * f, 10.0, 0) for f in range(5)])
+    assert linked(spots, max_step_um=0.6).isna().all()
+    assert linked(spots, max_step_um=0.6, drift_px=drift).tolist() == [1] * 5
+
+
+def test_frames_that_were_not_acquired_are_no_gap():
+    times = TIMES.copy()
+    times[1:8] = np.nan
+    spots = table([(f, 10.0, 10.0, 0) for f in (0, 8, 9)])
+    ids = link(
+        spots, times_s=times, drift_px=None, pixel_size_um=0.1, settings=ExosomeSettings(max_gap_frames=0)
+    )
+    assert ids.tolist() == [1, 1, 1]
+
+
+def test_no_spots_give_no_tracks():
+    assert linked(walks().iloc[:0]).empty
