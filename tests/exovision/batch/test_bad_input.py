@@ -20,6 +20,7 @@ from exovision.cli import run
 
 GIVEN = ("--pixel-size-um", "0.2", "--frame-interval-s", "5", "--device", "cpu")
 ROLES = ("--channels", "exosome=0,cell=1")
+QUICK = "cells: {diameter_um: 5}\nreport: {overlay_frames: 1, kymographs: 0}\n"
 SIZE = 64
 
 
@@ -149,9 +150,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         write(folder / "in" / f"{name}.tif", data)
     for day in ("monday", "tuesday"):
         write(folder / "in" / day / "same.tif", pixels(2))
+    (folder / "quick.yaml").write_text(QUICK)
+    command = ["run", str(folder / "in"), "--out", str(folder / "out"), *ROLES, *GIVEN]
     told = StringIO()
     with redirect_stderr(told):
-        code = run(["run", str(folder / "in"), "--out", str(folder / "out"), *ROLES, *GIVEN])
+        code = run([*command, "--settings", str(folder / "quick.yaml")])
     return Ran(code, folder / "out", told.getvalue().splitlines())
 
 
