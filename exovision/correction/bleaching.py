@@ -70,7 +70,12 @@ def estimate_bleaching(
     slopes = _slopes(spots, times_s)
     if slopes.size < MIN_TRACKS:
         return Bleaching(
-            nan, nan, nan, ones, False, f"bleaching not estimated: {slopes.size} long tracks, {MIN_TRACKS} needed"
+            nan,
+            nan,
+            nan,
+            ones,
+            False,
+            f"bleaching not estimated: {slopes.size} long tracks, {MIN_TRACKS} needed",
         )
     picks = np.random.default_rng(0).integers(slopes.size, size=(BOOTSTRAPS, slopes.size))
     low, high = np.percentile(np.median(slopes[picks], axis=1), [2.5, 97.5])

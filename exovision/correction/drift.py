@@ -10,7 +10,8 @@ from skimage.registration import phase_cross_correlation
 UPSAMPLING = 20
 ANCHOR_FRAMES = 20
 """Every frame is registered with an anchor this many frames back at most, so that errors do not add up fast."""
-MIN_QUALITY = 0.05
+NOISE_QUALITY = 30.0
+"""Correlation, times the side of the image in px, that unrelated images reach at their best shift."""
 BANDPASS_PX = (1.0, 8.0)
 
 
@@ -75,7 +76,7 @@ class DriftEstimator:
             self._anchor, image, upsample_factor=UPSAMPLING, normalization=None
         )
         quality = _agreement(self._anchor, image, shift)
-        if quality < MIN_QUALITY:
+        if quality < NOISE_QUALITY / np.sqrt(image.size):
             self.notes.append(f"frame {frame} could not be registered; the drift before it is kept")
             self._set_anchor(image, frame, previous)
             return previous, 0.0

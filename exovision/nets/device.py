@@ -85,7 +85,7 @@ class BatchRunner:
         outputs: list[NDArray[np.float32]] = []
         done = 0
         while done < len(images):
-            size = self._batch(images.shape[1] * images.shape[2])
+            size = min(self._batch(images.shape[1] * images.shape[2]), len(images) - done)
             try:
                 outputs.append(self._forward(images[done : done + size]))
             except RuntimeError as error:

@@ -13,9 +13,7 @@ REACH_PX = 2
 SMOOTHING_PX = 0.7
 
 
-def lift(
-    labels: NDArray[np.int32], share: NDArray[np.float32], shape: tuple[int, int]
-) -> NDArray[np.int32]:
+def lift(labels: NDArray[np.int32], share: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.int32]:
     """Draw labels at full resolution: outlines where the interpolated share of cell is one half.
 
     Parameters
@@ -59,12 +57,8 @@ def _enlarge(
     smooth = cv2.GaussianBlur(padded, (0, 0), SMOOTHING_PX)
     factor = [small[axis] / large[axis] for axis in (0, 1)]
     start = [max(0, int((box[axis].start - REACH_PX) / factor[axis])) for axis in (0, 1)]
-    stop = [
-        min(large[axis], int(np.ceil((box[axis].stop + REACH_PX) / factor[axis]))) for axis in (0, 1)
-    ]
-    origin = [
-        (start[axis] + 0.5) * factor[axis] - 0.5 - (box[axis].start - REACH_PX - 1) for axis in (0, 1)
-    ]
+    stop = [min(large[axis], int(np.ceil((box[axis].stop + REACH_PX) / factor[axis]))) for axis in (0, 1)]
+    origin = [(start[axis] + 0.5) * factor[axis] - 0.5 - (box[axis].start - REACH_PX - 1) for axis in (0, 1)]
     matrix = np.array([[factor[1], 0, origin[1]], [0, factor[0], origin[0]]])
     size = (stop[1] - start[1], stop[0] - start[0])
     there = cv2.warpAffine(smooth, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)

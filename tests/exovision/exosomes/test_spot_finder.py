@@ -24,7 +24,7 @@ def test_two_spots_closer_than_a_peak_can_part_are_told_apart():
 
 def test_spots_in_a_row_along_a_ridge_do_not_excuse_each_other():
     rows, columns = np.indices((100, 100))
-    ridge = 150 * np.exp(-0.5 * ((rows - 50 - 0.3 * (columns - 50)) / 1.6) ** 2)
+    ridge = 40 * np.exp(-0.5 * ((rows - 50 - 0.414 * (columns - 50)) / 1.6) ** 2)
     evidence = found_in(ridge + 10).evidence
     lone = found_in(render((100, 100), np.array([50.0]), np.array([50.0]), np.array([2100.0]), 1.5) + 10)
     assert lone.evidence[0, OVER_RIDGE] > 10

@@ -1,0 +1,94 @@
+"""Stage drift at the precision of single spots: from those that are stuck to the glass and move together."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, diags, vstack
+from scipy.sparse.linalg import spsolve
+
+Floats = NDArray[np.float64]
+
+LONGEST_TRACKS = 80
+MIN_COMMON_FRAMES = 8
+MIN_FIXED = 3
+MAX_CHI2 = 2.0
+"""Largest reduced chi-squared of the distance between two spots that are both fixed."""
+FLOOR_PX = 0.05
+STAGE_STEP_PX = 0.2
+"""Spread of the stage's own steps per frame, which holds the drift together where spots are few."""
+
+
+def fixed_drift(spots: pd.DataFrame, n_frames: int) -> tuple[Floats | None, int]:
+    r"""Find the largest group of exosomes whose mutual distances stay constant, and the drift they show.
+
+    .. math:: p_i(t) = a_i + d(t) + \epsilon_i(t)
+
+    is solved by least squares for the path d of the stage, with a random walk of 0.2 px per frame as prior.
+
+    Parameters
+    ----------
+    spots : DataFrame
+        `exosome_id frame y_px x_px y_se_px x_se_px`; only the 80 longest tracks are used.
+    n_frames : int
+        T.
+
+    Returns
+    -------
+    drift_px : ndarray of shape (T, 2) or None
+        (y, x) relative to the first frame; None with fewer than three fixed spots.
+    fixed : int
+        How many spots moved together.
+
+    Notes
+    -----
+    Spots that ride on one cell move together as well; the largest group in the field is taken for the glass.
+    """
+    linked = spots.dropna(subset=["exosome_id"])
+    lengths = linked["exosome_id"].value_counts()
+    chosen = lengths[lengths >= MIN_COMMON_FRAMES].sort_index().nlargest(LONGEST_TRACKS, keep="first").index
+    tracks = [track for _, track in linked[linked["exosome_id"].isin(chosen)].groupby("exosome_id")]
+    paths = np.full((len(tracks), n_frames, 3), np.nan)
+    for path, track in zip(paths, tracks):
+        place = track[["y_px", "x_px"]].to_numpy(dtype=np.float64)
+        variance = (track[["y_se_px", "x_se_px"]].to_numpy(dtype=np.float64) ** 2).mean(axis=1)
+        path[track["frame"].to_numpy(dtype=np.int64)] = np.column_stack([place, variance + FLOOR_PX**2])
+    group = _together(paths)
+    if len(group) < MIN_FIXED:
+        return None, len(group)
+    return _common_path(paths[group]), len(group)
+
+
+def _together(paths: Floats) -> list[int]:
+    """Return the largest set of one track and all those that keep their distance from it."""
+    friends: list[list[int]] = [[i] for i in range(len(paths))]
+    for i, j in combinations(range(len(paths)), 2):
+        apart, variance = paths[i, :, :2] - paths[j, :, :2], paths[i, :, 2] + paths[j, :, 2]
+        common = np.isfinite(variance)
+        if common.sum() >= MIN_COMMON_FRAMES:
+            rest = apart[common] - np.average(apart[common], axis=0, weights=1 / variance[common])
+            if float((rest**2 / variance[common, None]).mean()) < MAX_CHI2:
+                friends[i].append(j)
+                friends[j].append(i)
+    return sorted(max(friends, key=len)) if friends else []
+
+
+def _common_path(paths: Floats) -> Floats:
+    """Solve for the path that tracks of shape (N, T, 3) share, shape (T, 2), 0 in the first frame."""
+    n, frames = paths.shape[:2]
+    track, frame = np.nonzero(np.isfinite(paths[..., 2]))
+    weight = 1 / np.sqrt(paths[track, frame, 2])
+    rows = np.arange(track.size)
+    columns = np.concatenate([frame, frames + track])
+    seen = coo_matrix((np.tile(weight, 2), (np.tile(rows, 2), columns)), shape=(rows.size, frames + n))
+    walk = diags([-1.0, 1.0], [0, 1], shape=(frames - 1, frames + n)) / STAGE_STEP_PX
+    origin = coo_matrix(([1e3], ([0], [0])), shape=(1, frames + n))
+    matrix = vstack([seen, walk, origin]).tocsc()
+    values = np.zeros((matrix.shape[0], 2))
+    values[: rows.size] = paths[track, frame, :2] * weight[:, None]
+    normal = matrix.T @ matrix
+    solved: Floats = np.column_stack([spsolve(normal, matrix.T @ values[:, axis]) for axis in (0, 1)])
+    return solved[:frames]
