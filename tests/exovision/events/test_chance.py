@@ -19,11 +19,13 @@ def zones(band_um=0.3):
 
 
 def tracks_at(points):
-    """Resting exosomes at points (N, 2), µm, with their signed distance to the nearest cell."""
+    """Exosomes at points (N, 2), µm, that lie near a cell, with their signed distance to it."""
     away = np.linalg.norm(points[:, None] - CENTRES, axis=2)
     cell, distance = away.argmin(axis=1), away.min(axis=1) - RADIUS_UM
     return [
-        SimpleNamespace(distance_um=np.full(3, d), nearest=np.full(3, c + 1)) for d, c in zip(distance, cell)
+        SimpleNamespace(distance_um=np.full(3, d), nearest=np.full(3, c + 1))
+        for d, c in zip(distance, cell)
+        if -1 < d < 4
     ]
 
 

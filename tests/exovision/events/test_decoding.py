@@ -76,7 +76,7 @@ def test_the_decoded_path_is_the_best_of_all_paths_and_the_posterior_their_sum()
         for path in itertools.product(range(3), repeat=4):
             moves = [
                 stay[row, t] * (a == b) + (1 - stay[row, t]) / 3
-                for t, (a, b) in enumerate(zip(path, path[1:]))
+                for t, (a, b) in enumerate(itertools.pairwise(path))
             ]
             weights[path] = np.exp(sum(evidence[row, t, s] for t, s in enumerate(path))) * np.prod(moves)
         assert tuple(decoded[row]) == max(weights, key=weights.get)

@@ -52,6 +52,16 @@ def test_a_movie_where_all_is_missed_weighs_by_its_spots(example, tmp_path):
     assert found.value == pytest.approx((143 + 27) / 286) and found.n == 286
 
 
+def test_a_spot_missed_in_one_movie_is_not_found_in_another(example, tmp_path):
+    spots, mine = example.spots(1)
+    for name, result, truth in (("one", spots[~mine], spots), ("two", spots, spots[~mine])):
+        example.save(tmp_path / "out" / name, spots=result)
+        example.save(tmp_path / "sim" / name, finished=False, spots=truth)
+    scores = score(tmp_path / "out", tmp_path / "sim")
+    share = pytest.approx((2 * 143 - 2 * 27) / (2 * 143 - 27))
+    assert scores["spots.recall"].value == scores["spots.precision"].value == share
+
+
 def test_what_is_not_in_every_folder_is_absent_with_its_reason(example, tmp_path):
     result = example.save(tmp_path / "out", events=None, fates=None)
     truth = example.save(tmp_path / "truth", finished=False)

@@ -42,6 +42,12 @@ def test_an_ignored_spot_is_neither_hit_nor_miss(detected):
         assert (found[f"spots.{name}"].value, found[f"spots.{name}"].n) == (1.0, 6)
 
 
+def test_all_detections_on_an_ignored_spot_are_forgiven():
+    truth = grid(2, ignore=[True, False])
+    found = figures(truth, pd.concat([truth, truth.iloc[:1].assign(y_px=2.0)]))
+    assert found["spots.precision"].value == 1.0
+
+
 def test_a_spot_that_counts_is_served_before_an_ignored_one_beside_it():
     truth = pd.DataFrame({"frame": 0, "y_px": 0.0, "x_px": [0.0, 2.0], "ignore": [False, True]})
     found = figures(truth, pd.DataFrame({"frame": [0], "y_px": [0.0], "x_px": [1.9]}))
