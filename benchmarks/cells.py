@@ -1,0 +1,116 @@
+"""Held-out figures and cost of the cell network.
+
+    python benchmarks/cells.py --data ../shared/data --simulated 60
+
+`--data` holds `nuclei/` (pictures `X.tif` with labels `X_labels.tif`) and `tumour_movie/` (one movie with labels);
+what is not there is left out, and said. Printed, one JSON line each: AP and boundary error on held-out pictures and
+on simulated frames; the same on every tenth frame of the movie, against labels that its microscope's software made
+(a silver reference); and CPU-seconds per frame of 512 x 512 px on one thread, with the scale found and with it given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+ASSUMED = {"pixel_size_um": 0.5, "frame_interval_s": 300.0}
+"""Of the tumour movie, whose files do not say; the interval is not used here."""
+
+
+def tumour_movie(folder: Path, *, every: int, weights: Path | None) -> dict[str, Any]:
+    """Segment every n-th frame of the movie with default settings and score it against the silver labels."""
+    import tifffile
+
+    from exovision.cells.embedded_segmenter import EmbeddedSegmenter
+    from exovision.scoring.cells import cells_score
+    from exovision.settings import CellSettings
+
+    labels_path = next(folder.glob("*_labels.tif"))
+    images = tifffile.imread(labels_path.with_name(labels_path.name.replace("_labels", "")))[::every]
+    truth = tifffile.imread(labels_path)[::every].astype("int32")
+    segmenter = EmbeddedSegmenter(
+        CellSettings(weights=weights and str(weights)), pixel_size_um=ASSUMED["pixel_size_um"], device="cpu"
+    )
+    found = segmenter.segment(images.astype("float32"), range(len(images)))
+    score = cells_score(list(found), list(truth))
+    names = ("ap50", "ap75", "boundary_mean_px", "boundary_median_px")
+    figures = {name: getattr(score.get(f"cells.{name}"), "value", None) for name in names}
+    return {
+        "set": "tumour movie, silver labels",
+        "frames": len(images),
+        "diameter_px": segmenter.diameter_px,
+        **figures,
+        "assumed": ASSUMED,
+    }
+
+
+def cost(*, frames: int, weights: Path | None) -> dict[str, Any]:
+    """Measure CPU-seconds per simulated frame of 512 x 512 px: median, first frame apart (it finds the scale)."""
+    import numpy as np
+
+    from exovision.cells.embedded_segmenter import EmbeddedSegmenter
+    from exovision.settings import CellSettings
+    from exovision.simulation.training_frames import training_frame
+
+    images = [training_frame(np.random.default_rng([7, 7, k]), (512, 512))[0] for k in range(frames)]
+    settings = CellSettings(weights=weights and str(weights))
+    EmbeddedSegmenter(settings, pixel_size_um=0.3, device="cpu").segment(images[0][None], range(1))
+    first, later = [], []
+    for image in images:
+        segmenter = EmbeddedSegmenter(settings, pixel_size_um=0.3, device="cpu")
+        for times in (first, later):
+            start = time.process_time()
+            segmenter.segment(image[None].astype("float32"), range(1))
+            times.append(time.process_time() - start)
+    return {
+        "set": "cost, 512 x 512 px, one thread",
+        "frames": frames,
+        "cpu_s_first_frame": float(np.median(first)),
+        "cpu_s_per_frame": float(np.median(later)),
+        "bar_cpu_s": 1.0,
+    }
+
+
+def main() -> None:
+    """Print one JSON line per set."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), help="folder of the real pictures"
+    )
+    parser.add_argument("--weights", type=Path, help="another network than the shipped one")
+    parser.add_argument("--simulated", type=int, default=60, help="simulated frames")
+    parser.add_argument("--every", type=int, default=10, help="every n-th frame of the movie")
+    parser.add_argument("--cost-frames", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+
+    import torch
+
+    from exovision.training.evaluation import evaluate_cells
+
+    torch.set_num_threads(1)
+    nuclei, movie = options.data / "nuclei", options.data / "tumour_movie"
+    pictures = nuclei if nuclei.is_dir() else None
+    figures = evaluate_cells(
+        options.weights, data=pictures, simulated=options.simulated, seed=options.seed, device="cpu"
+    )
+    for name, values in figures.items():
+        print(json.dumps({"set": name, **values}), flush=True)
+    for folder in (nuclei, movie):
+        if not folder.is_dir():
+            print(json.dumps({"left out": str(folder), "why": "there is no such folder"}), flush=True)
+    if movie.is_dir():
+        print(json.dumps(tumour_movie(movie, every=options.every, weights=options.weights)), flush=True)
+    print(json.dumps(cost(frames=options.cost_frames, weights=options.weights)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
