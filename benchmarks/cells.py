@@ -2,10 +2,10 @@
 
     python benchmarks/cells.py --data ../shared/data --simulated 60
 
-`--data` holds `nuclei/` (pictures `X.tif` with labels `X_labels.tif`) and `tumour_movie/` (one movie with labels);
-what is not there is left out, and said. Printed, one JSON line each: AP and boundary error on held-out pictures and
-on simulated frames; the same on every tenth frame of the movie, against labels that its microscope's software made
-(a silver reference); and CPU-seconds per frame of 512 x 512 px on one thread, with the scale found and with it given.
+`--data` holds `nuclei/` (pictures `X.tif` with labels `X_labels.tif`) and `tumour_movie/` (one movie with
+labels); what is not there is left out, and said. Printed, one JSON line each: AP and boundary error on held-out
+pictures and on simulated frames; the same on every tenth frame of the movie, against labels that its microscope's
+software made (a silver reference); and CPU-seconds per frame of 512 x 512 px on one thread.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def tumour_movie(folder: Path, *, every: int, weights: Path | None) -> dict[str,
 
 
 def cost(*, frames: int, weights: Path | None) -> dict[str, Any]:
-    """Measure CPU-seconds per simulated frame of 512 x 512 px: median, first frame apart (it finds the scale)."""
+    """Measure CPU-seconds per simulated frame of 512 x 512 px: the first also finds the scale."""
     import numpy as np
 
     from exovision.cells.embedded_segmenter import EmbeddedSegmenter

@@ -13,7 +13,7 @@ from exovision.records import LabelStack
 from exovision.settings import CellSettings
 
 SMALLEST_UM, LARGEST_UM = 4.0, 60.0
-"""Diameters between which the typical cell is looked for, µm: from a small lymphocyte to a spread tumour cell."""
+"""Diameters between which the typical cell is looked for, µm: small lymphocyte to spread tumour cell."""
 
 
 class EmbeddedSegmenter:
@@ -22,7 +22,8 @@ class EmbeddedSegmenter:
     Parameters
     ----------
     settings : CellSettings
-        `weights` names another network than the shipped one; `diameter_um` fixes the scale; otherwise the first frame with cells does, and then all others use it.
+        `weights` names another network than the shipped one; `diameter_um` fixes the scale; otherwise the
+        first frame with cells does, and then all others use it.
     pixel_size_um : float
         Edge of a pixel, µm.
     device : str

@@ -9,7 +9,7 @@ from skimage.registration import phase_cross_correlation
 
 UPSAMPLING = 20
 ANCHOR_FRAMES = 20
-"""Every frame is registered with an anchor this many frames back at most, so that errors do not add up fast."""
+"""Frames are registered with an anchor at most this many frames back, so that errors add up slowly."""
 NOISE_QUALITY = 30.0
 """Correlation, times the side of the image in px, that unrelated images reach at their best shift."""
 BANDPASS_PX = (1.0, 8.0)

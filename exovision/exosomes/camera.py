@@ -20,10 +20,10 @@ CALM_QUANTILE = 0.3
 """Tiles above this quantile of variance, among equally bright ones, may hold spots that move."""
 
 LEAST_RISE = 0.3
-"""Rise of the variance over the picture, relative to its median, from which gain and offset are told apart."""
+"""Rise of the variance over the picture, over its median, from which gain and offset are told apart."""
 
 LAPLACE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6.0
-"""Removes planes and keeps white noise at its standard deviation (Immerkær 1996, doi:10.1006/cviu.1996.0060)."""
+"""Removes planes, keeps the deviation of white noise (Immerkær 1996, doi:10.1006/cviu.1996.0060)."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def estimate_camera(images: NDArray[np.float32], settings: CameraSettings) -> Ca
     .. math:: \mathrm{Var} = (m - o)/k + r^2/k^2
 
     where m is the mean of a tile of 8 × 8 px in counts, o the offset, k the photons per count and r the read
-    noise in photons (photon transfer). The variance is that of differences between consecutive frames or, with
-    one frame, of second differences in space; moving spots are avoided by taking a low quantile of equally
+    noise in photons (photon transfer). The variance is that of differences between consecutive frames or,
+    with one frame, of second differences in space; moving spots are avoided by taking a low quantile of equally
     bright tiles.
 
     Parameters
@@ -114,7 +114,7 @@ def estimate_camera(images: NDArray[np.float32], settings: CameraSettings) -> Ca
 
 
 def _photon_transfer(images: NDArray[np.float32]) -> tuple[Floats, Floats]:
-    """Return mean and noise variance, counts and counts², of background tiles in bins of rising brightness."""
+    """Return mean and noise variance, counts and counts², of tiles in bins of rising brightness."""
     if len(images) > 1:
         noise = np.diff(images, axis=0) / np.float32(np.sqrt(2))
     else:
@@ -150,7 +150,7 @@ def _least_variance(images: NDArray[np.float32]) -> float:
 
 
 def _line(means: Floats, variances: Floats, read: float) -> tuple[float, float] | None:
-    """Return gain and offset from the slope of variance against mean, or None where it does not rise enough."""
+    """Return gain and offset from the slope of variance against mean, or None where it rises too little."""
     if len(means) < BINS or means[-1] <= means[0]:
         return None
     slope, intercept, low, _ = theilslopes(variances, means)

@@ -30,7 +30,7 @@ CORE_SIGMAS = 1.5
 """What the Gaussian misses nearer to the middle is its own misfit."""
 
 NOT_HALO = 5.0
-"""A peak this many times brighter than the mean halo of its brighter neighbours is a spot: rings have lobes."""
+"""A peak this many times brighter than the halo of its neighbours is a spot: rings have lobes."""
 
 
 def estimate_halo(images: Image, camera: Camera, sigma_px: float) -> Floats:
@@ -91,7 +91,7 @@ def _profile(patch: Image, sigma_px: float) -> Floats:
     return profile
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def rises_above_halo(places: Floats, heights: Floats, halo: Floats) -> NDArray[np.bool_]:
     """Tell which spots are more than the halo of brighter ones.
 

@@ -34,8 +34,8 @@ def summarise(
     Returns
     -------
     DataFrame
-        Columns of `exovision.schema.EXOSOMES`; diffusion is that in the stage's frame, null for tracks that are
-        too short.
+        Columns of `exovision.schema.EXOSOMES`; diffusion is that in the stage's frame, null for tracks
+        that are too short.
     """
     brightness = "counts_corrected" if "counts_corrected" in spots else "counts"
     rows = [

@@ -18,7 +18,7 @@ WIDTH_SES = 2.0
 """Standard errors of the width that are noise."""
 
 NARROW_SE = 0.3
-"""The fit of a single hot pixel has no meaningful error; a spot as wide as the PSF errs by no more than this."""
+"""A hot pixel's fit has no meaningful error; a spot as wide as the PSF errs by no more than this."""
 
 OVER_RIDGE_CAP = 5.0
 WIDTH_CAP = 2.0

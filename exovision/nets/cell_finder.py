@@ -15,7 +15,7 @@ from exovision.nets.lifting import lift
 from exovision.nets.scaling import measure_diameter_px, normalise, resize
 
 MAX_MAGNIFICATION = 1.5
-"""Images are enlarged no more than this, for speed; the network knows cells down to half its working diameter."""
+"""Images are enlarged no more, for speed; the network knows cells down to half its working diameter."""
 
 TRIAL_STEP = 1.4
 MIN_WORKING_AREA = 0.06

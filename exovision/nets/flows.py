@@ -94,7 +94,7 @@ def decode(
     diameter_px : float
         Typical diameter; sets how many steps are followed.
     max_flow_error : float
-        Mean squared difference between the unit flows given and those of the shape found; above, it is dropped.
+        Mean squared difference of the unit flows given and those of the shape found; above, it is dropped.
     min_area_px : int
         Smaller cells are dropped, px.
 

@@ -1,4 +1,4 @@
-"""A small residual U-Net that predicts, for every pixel, a flow to the centre of its cell and a cell logit."""
+"""A small residual U-Net that predicts, for every pixel, a flow to its cell's centre and a cell logit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks on disk: weights as safetensors, and beside them a JSON file with all that is needed to use them."""
+"""Networks on disk: weights as safetensors, beside them a JSON file with what is needed to use them."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def noise_threshold(sigma_px: float, *, false_alarms: float, area_px: float) -> 
     return 3.0 if excess(3.0) <= 0 else float(brentq(excess, 3.0, 40.0))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def local_maxima(image: Image, threshold: float) -> NDArray[np.int64]:
     """Find the pixels above a threshold that no neighbour exceeds.
 
@@ -153,7 +153,7 @@ def local_maxima(image: Image, threshold: float) -> NDArray[np.int64]:
     return found[:count].copy()
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _is_peak(image: Image, y: int, x: int, height: float) -> bool:
     rows, columns = image.shape
     for i in range(max(0, y - 1), min(rows, y + 2)):

@@ -19,7 +19,7 @@ def patch_radius_px(sigma_px: float) -> int:
     return max(2, math.ceil(REACH_SIGMAS * sigma_px))
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def fill_profile(
     centre: float, sigma: float, first: int, value: Floats, by_centre: Floats, by_sigma: Floats
 ) -> None:
@@ -49,7 +49,7 @@ def fill_profile(
         u, cumulated, density = v, next_cumulated, next_density
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def add_spot(
     image: NDArray[np.float32], y: float, x: float, total: float, sigma: float, radius: int, scratch: Floats
 ) -> None:

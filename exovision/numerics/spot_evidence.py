@@ -12,7 +12,7 @@ from exovision.numerics.psf import Floats, add_spot, fill_profile
 from exovision.numerics.spot_fits import Image, fit_spot, neighbours, solve
 
 Y_SE, X_SE, TOTAL_SE, WIDTH, WIDTH_SE, WIDTH_GAIN, OVER_RIDGE = range(7)
-"""Columns of the evidence: px, px, photons, px, relative, twice the log-likelihood gain, standard deviations."""
+"""Columns of the evidence: px, px, photons, px, relative, twice the log-likelihood gain, deviations."""
 
 MOST_NEIGHBOURS = 6
 ORIENTATIONS = 8
@@ -21,10 +21,10 @@ TEXTURE = 0.1
 
 RIDGE_TERMS = 6
 RIDGE_NEIGHBOURS = 4
-"""So many neighbours have free brightness when a ridge is tried: else spots in a row along it excuse each other."""
+"""Neighbours of free brightness when a ridge is tried: else spots in a row along it excuse each other."""
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _own_slopes(spot: Floats, profile: Floats, i: int, j: int, slopes: Floats, first: int) -> None:
     """Write the derivatives of a spot's expected photons in one pixel by y, x and photons."""
     slopes[first] = spot[2] * profile[1, i] * profile[3, j]
@@ -32,7 +32,7 @@ def _own_slopes(spot: Floats, profile: Floats, i: int, j: int, slopes: Floats, f
     slopes[first + 2] = profile[0, i] * profile[3, j]
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _fisher_matrix(
     photons: Image, others: Image, spots: Floats, around: NDArray[np.int64], noise: float, radius: int
 ) -> Floats:
@@ -64,7 +64,7 @@ def _fisher_matrix(
     return fisher
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _standard_errors(fisher: Floats, evidence: Floats) -> None:
     """Write the standard errors of y, x and photons of the first spot; NaN-free, infinite if undetermined."""
     size = fisher.shape[0]
@@ -76,7 +76,7 @@ def _standard_errors(fisher: Floats, evidence: Floats) -> None:
         evidence[p] = math.sqrt(unit[p]) if solve(matrix, unit, size) and unit[p] > 0 else 1e9
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _ridge_terms(spot: Floats, dy: float, dx: float, across: float, radius: int, terms: Floats) -> None:
     """Write the first regressors of one pixel: a tilted plane and a ridge of free profile."""
     ridge = math.exp(-0.5 * (across / spot[4]) ** 2)
@@ -88,11 +88,11 @@ def _ridge_terms(spot: Floats, dy: float, dx: float, across: float, radius: int,
     terms[5] = ridge * (across / spot[4]) ** 2
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _gain_over_ridge(
     photons: Image, others: Image, spots: Floats, noise: float, radius: int, angle: float, profiles: Floats
 ) -> tuple[float, float]:
-    """Return the chi-squared that plane, neighbours and a ridge at an angle leave, and what the spot removes."""
+    """Return the chi-squared that plane, neighbours and a ridge leave, and what the spot removes."""
     spot, count = spots[0], spots.shape[0]
     size = RIDGE_TERMS + count
     matrix, vector, terms = np.zeros((size, size)), np.zeros(size), np.empty(size)
@@ -132,7 +132,7 @@ def _gain_over_ridge(
     return power - explained, vector[size - 1] * abs(vector[size - 1])
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _forward(matrix: Floats, vector: Floats, size: int) -> bool:
     """Factorise and substitute forward only: squared entries are what each term removes in turn."""
     for i in range(size):
@@ -152,7 +152,7 @@ def _forward(matrix: Floats, vector: Floats, size: int) -> bool:
     return True
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _over_ridge(
     photons: Image, others: Image, spots: Floats, around: NDArray[np.int64], noise: float, radius: int
 ) -> float:
@@ -173,7 +173,7 @@ def _over_ridge(
     return math.copysign(math.sqrt(abs(gain)), gain)
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _nearest(spots: Floats, around: NDArray[np.int64]) -> Floats:
     """Return spot `around[0]` and the nearest of the others, shape (K, 5)."""
     apart = np.empty(around.shape[0])
@@ -188,7 +188,7 @@ def _nearest(spots: Floats, around: NDArray[np.int64]) -> Floats:
     return chosen
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def weigh_all(
     photons: Image, model: Image, spots: Floats, noise: float, radius: int, width_gain: float
 ) -> Floats:

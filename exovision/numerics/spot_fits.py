@@ -19,10 +19,10 @@ IGNORED = np.float32(-1e30)
 """Pixels of this value, such as saturated ones, are left out of fits."""
 
 LEAST = 0.01
-"""The least expected photons (read-noise variance included) of a pixel: keeps logarithms and weights finite."""
+"""The least expected photons (with read-noise variance) of a pixel: keeps logarithms and weights finite."""
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def neighbours(parameters: Floats, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """List which spots lie within `reach` of each other in both axes.
 
@@ -60,7 +60,7 @@ def neighbours(parameters: Floats, reach: float) -> tuple[NDArray[np.int64], NDA
     return starts, members
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def solve(matrix: Floats, vector: Floats, size: int) -> bool:
     """Solve a small symmetric positive definite system in place by Cholesky's method.
 
@@ -99,7 +99,7 @@ def solve(matrix: Floats, vector: Floats, size: int) -> bool:
     return True
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _normal_equations(
     photons: Image,
     others: Image,
@@ -143,7 +143,7 @@ def _normal_equations(
     return likelihood
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def fit_spot(
     photons: Image,
     others: Image,
@@ -212,7 +212,7 @@ def fit_spot(
     return _normal_equations(photons, others, corner, spot, noise, size, profile, fisher, score)
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _start(photons: Image, y: int, x: int, sigma: float, radius: int, spot: Floats) -> None:
     """Guess a spot from its peak pixel: background from the rim of its patch, photons from 3 × 3 px."""
     rows, columns = photons.shape
@@ -232,7 +232,7 @@ def _start(photons: Image, y: int, x: int, sigma: float, radius: int, spot: Floa
     spot[2] = max(core / max(core_count, 1) - spot[3], 1.0) * (2.0 * math.pi * sigma**2 + 2.0)
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def starts(photons: Image, peaks: NDArray[np.int64], sigma: float, radius: int) -> Floats:
     """Guess the parameters of spots from their peak pixels.
 
@@ -257,7 +257,7 @@ def starts(photons: Image, peaks: NDArray[np.int64], sigma: float, radius: int) 
     return spots
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def fit_all(
     photons: Image, model: Image, spots: Floats, dirty: NDArray[np.bool_], noise: float, radius: int
 ) -> None:

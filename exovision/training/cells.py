@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,7 @@ class CellTraining:
     real_share: float = 0.5
     working_diameter_px: float = 32.0
     widths: tuple[int, ...] = (16, 32, 64, 96)
-    variation: Variation = Variation()
+    variation: Variation = field(default_factory=Variation)
 
 
 def train_cells(

@@ -83,7 +83,7 @@ def test_an_empty_frame_holds_no_cells_and_does_not_disturb_the_others(diameter_
 
 
 def test_an_unknown_segmenter_lists_the_known_ones():
-    with pytest.raises(SettingsError, match="known: .*embedded.*labels"):
+    with pytest.raises(SettingsError, match=r"known: .*embedded.*labels"):
         SEGMENTERS.load("magic")
 
 
