@@ -17,6 +17,7 @@ from exovision.cells.outlines import Outlines, zone_areas_um2
 from exovision.cells.tracking import CellTracker
 from exovision.correction.bleaching import estimate_bleaching
 from exovision.correction.drift import DriftEstimator
+from exovision.correction.fixed_spots import fixed_drift
 from exovision.errors import InputError
 from exovision.events.find import find_events
 from exovision.exosomes.detection import Detector
@@ -275,8 +276,10 @@ def _conclude(stream: _Stream, started: float) -> Result:
     """Make tracks, events and the summary from what the stream gathered."""
     movie, settings = stream.movie, stream.settings
     times_s = stream.times_s()
-    drift_px = stream.drift.drift_px if settings.correction.drift else np.zeros((movie.n_frames, 2))
-    spots, exosomes, bleaching = _follow(stream, times_s, drift_px)
+    spots = _linked(stream, times_s)
+    drift = _drift(stream, spots)
+    drift_px = np.array(drift["px"])
+    spots, exosomes, bleaching = _follow(stream, spots, times_s, drift_px)
     tables = find_events(
         spots,
         exosomes,
@@ -288,17 +291,9 @@ def _conclude(stream: _Stream, started: float) -> Result:
         settings=settings.events,
         zone_areas=_stack(stream.zones, columns=("cell_id", "band_um2", "ring_um2")),
     )
-    corrections = {
-        "drift": {
-            "applied": settings.correction.drift,
-            "px": drift_px.round(3).tolist(),
-            "notes": stream.drift.notes if settings.correction.drift else [],
-        },
-        "bleaching": bleaching,
-    }
     segmenter = stream.segmenter
     notes = [*stream.warnings, *stream.skipped(), *getattr(segmenter, "notes", ())]
-    notes += [*(stream.detector.notes if stream.detector else ()), *corrections["drift"]["notes"]]
+    notes += [*(stream.detector.notes if stream.detector else ()), *drift["notes"]]
     summary = {
         **tables.summary,
         "warnings": [*notes, *tables.summary["warnings"]],
@@ -316,27 +311,49 @@ def _conclude(stream: _Stream, started: float) -> Result:
         fates=tables.fates,
         labels=stream.labels,
         summary=summary,
-        corrections=corrections,
+        corrections={"drift": drift, "bleaching": bleaching},
         device=stream.device,
         seconds=time.perf_counter() - started,
     )
 
 
-def _follow(
-    stream: _Stream, times_s: NDArray[np.float64], drift_px: NDArray[np.float64]
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Link the spots; return them, a row per exosome, and what the bleaching correction did."""
-    movie, settings = stream.movie, stream.settings
+def _linked(stream: _Stream, times_s: NDArray[np.float64]) -> pd.DataFrame:
+    """Link the spots; those that are neither likely nor borne out by a track are dropped."""
+    settings = stream.settings
     spots = schema.conform(_stack(stream.spots), schema.SPOTS)
     spots["exosome_id"] = link(
         spots,
         times_s=times_s,
-        drift_px=drift_px,
-        pixel_size_um=movie.pixel_size_um,
+        drift_px=stream.drift.drift_px if settings.correction.drift else None,
+        pixel_size_um=stream.movie.pixel_size_um,
         settings=settings.exosomes,
     )
     borne_out = spots["exosome_id"].notna() | (spots["probability"] >= settings.exosomes.min_probability)
-    spots = spots[borne_out].reset_index(drop=True)
+    return spots[borne_out].reset_index(drop=True)
+
+
+def _drift(stream: _Stream, spots: pd.DataFrame) -> dict[str, Any]:
+    """Return the stage's path from fixed spots, else from registration."""
+    frames = stream.movie.n_frames
+    if not stream.settings.correction.drift:
+        return {"applied": False, "px": np.zeros((frames, 2)).tolist(), "from": None, "notes": []}
+    path, fixed = fixed_drift(spots, frames)
+    notes = list(stream.drift.notes)
+    if path is None and frames > 1:
+        notes.append(f"drift from registration of whole images: only {fixed} spots move together")
+    return {
+        "applied": True,
+        "px": (stream.drift.drift_px if path is None else path).round(3).tolist(),
+        "from": "registration" if path is None else f"{fixed} spots fixed to the glass",
+        "notes": notes,
+    }
+
+
+def _follow(
+    stream: _Stream, spots: pd.DataFrame, times_s: NDArray[np.float64], drift_px: NDArray[np.float64]
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Return the spots with corrected counts, a row per exosome, and what the bleaching correction did."""
+    movie, settings = stream.movie, stream.settings
     bleaching = estimate_bleaching(spots, times_s, enabled=settings.correction.bleaching)
     spots["counts_corrected"] = spots["counts"] / bleaching.factor[spots["frame"].to_numpy(dtype=np.int64)]
     exosomes = summarise(spots, times_s=times_s, drift_px=drift_px, pixel_size_um=movie.pixel_size_um)

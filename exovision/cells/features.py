@@ -60,7 +60,9 @@ def measure(
             | (props["bbox-2"] == bottom)
             | (props["bbox-3"] == right),
             "state": "unknown",
-            **{f"mean_{role.replace(':', '_')}": _means(labels, image, ids) for role, image in images.items()},
+            **{
+                f"mean_{role.replace(':', '_')}": _means(labels, image, ids) for role, image in images.items()
+            },
         }
     )
     return schema.conform(table, schema.CELLS)

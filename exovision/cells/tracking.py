@@ -132,9 +132,7 @@ class CellTracker:
         alike = min(pixels.size, cell.pixels.size) / max(pixels.size, cell.pixels.size)
         return 0.5 * alike * (1 - distance / (NEAR_RADII * radius)) if distance < NEAR_RADII * radius else 0.0
 
-    def _record(
-        self, cell_id: int, pixels: NDArray[np.int64], shape: tuple[int, ...], frame: int
-    ) -> None:
+    def _record(self, cell_id: int, pixels: NDArray[np.int64], shape: tuple[int, ...], frame: int) -> None:
         y, x = np.unravel_index(pixels, shape)
         border = bool(((y == 0) | (x == 0) | (y == shape[0] - 1) | (x == shape[1] - 1)).any())
         before = self._cells.get(cell_id)

@@ -97,9 +97,7 @@ def link(
     return _numbered(spots, tracks, sure, settings.min_track_spots)
 
 
-def _link_all(
-    frames: Ints, place: Floats, se: Floats, logs: Floats, *, step_px: float, max_gap: int
-) -> Ints:
+def _link_all(frames: Ints, place: Floats, se: Floats, logs: Floats, *, step_px: float, max_gap: int) -> Ints:
     """Return a track number for every spot."""
     tracks = np.empty(len(frames), dtype=np.int64)
     opened = _Open.none()
@@ -167,9 +165,7 @@ def _cheapest(
     return np.asarray(matched_rows[linked], dtype=np.int64), np.asarray(matched[linked], dtype=np.int64)
 
 
-def _numbered(
-    spots: pd.DataFrame, tracks: Ints, sure: NDArray[np.bool_], least: int
-) -> pd.Series[int]:
+def _numbered(spots: pd.DataFrame, tracks: Ints, sure: NDArray[np.bool_], least: int) -> pd.Series[int]:
     """Number the tracks with enough sure spots by first frame, y and x."""
     ids = pd.array(np.full(len(spots), -1), dtype="Int64")
     ids[:] = pd.NA

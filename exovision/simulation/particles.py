@@ -18,6 +18,9 @@ LEAD_IN_S = 300.0
 """Dockings from before the movie, so that it starts in a steady state."""
 STANDOFF_UM = 0.05
 """A docked vesicle's centre lies one radius outside the membrane."""
+CLEFT_UM = 0.4
+"""Between membranes nearer than this no vesicle fits."""
+ARRIVAL_TRIES = 50
 FOCUS_LOSS_S = 8.0
 FOCUS_LOSS_UM = 2.0
 BODY_SHARE = 0.75
@@ -42,6 +45,10 @@ class Particle:
         Fractional vertex of the outline it rides on.
     depth : float
         0 at the cell's centre, 1 at the outline; for those beneath a cell.
+    exosome_id : int, optional
+        Given at its first sighting in view.
+    arrived : bool
+        Whether it has been seen at all.
     place_px : ndarray of shape (2,)
         On the glass, or its offset from its place on the cell.
     cause : str
@@ -61,6 +68,7 @@ class Particle:
     cause: str = ""
     leaves_visibly: bool = False
     exosome_id: int | None = None
+    arrived: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,33 +210,43 @@ def watch(
         Of the stage; already in `outlines`.
     time_s : float
     """
-    seen = [_see(rng, scene, particle, outlines, drift_px, time_s) for particle in particles]
+    field = _Field(outlines, drift_px, CLEFT_UM / scene.imaging.pixel_size_um)
+    seen = [_see(rng, scene, particle, field, time_s) for particle in particles]
     return [sighting for sighting in seen if sighting is not None]
 
 
+@dataclass(frozen=True)
+class _Field:
+    """The cells and the stage in one frame, px; between two cells nearer than `cleft_px` no vesicle fits."""
+
+    outlines: Floats
+    drift_px: Floats
+    cleft_px: float
+
+    def crowded(self, cell: int, point: Floats) -> bool:
+        others = np.delete(self.outlines, cell, axis=0)
+        squared = ((others - point) ** 2).sum(axis=2)
+        return bool((squared < self.cleft_px**2).any())
+
+
 def _see(
-    rng: np.random.Generator,
-    scene: Scene,
-    particle: Particle,
-    outlines: Floats,
-    drift_px: Floats,
-    time_s: float,
+    rng: np.random.Generator, scene: Scene, particle: Particle, field: _Field, time_s: float
 ) -> Sighting | None:
     gone_after = particle.end_s + _afterlife(scene, particle)
     if not particle.start_s <= time_s < gone_after:
         return None
     share = _light_left(scene, particle, time_s)
     if particle.cell < 0:
-        place = particle.place_px + drift_px
+        place = particle.place_px + field.drift_px
         return Sighting(particle, np.repeat(place[None], SUBSTEPS, axis=0), "stuck", share, 0.0)
-    outline = outlines[particle.cell]
+    outline = field.outlines[particle.cell]
     if not np.isfinite(outline).all():
         return None
     late = time_s - particle.end_s
     if late >= 0 and particle.cause == "detached":
         return _leave(rng, scene, particle, outline, share)
     z = FOCUS_LOSS_UM * max(0.0, late) / FOCUS_LOSS_S if particle.cause == "left_focus" else 0.0
-    return Sighting(particle, _ride(rng, scene, particle, outline), _state(particle), share, z)
+    return Sighting(particle, _ride(rng, scene, particle, field), _state(particle), share, z)
 
 
 def _state(particle: Particle) -> str:
@@ -247,11 +265,12 @@ def _light_left(scene: Scene, particle: Particle, time_s: float) -> float:
     return float(np.exp(-max(exposures, 0.0) / scene.exosomes.bleach_tau_frames))
 
 
-def _ride(rng: np.random.Generator, scene: Scene, particle: Particle, outline: Floats) -> Floats:
+def _ride(rng: np.random.Generator, scene: Scene, particle: Particle, field: _Field) -> Floats:
     """Return positions on a moving outline; diffusion goes along it, or in the plane beneath a cell."""
     interval = scene.imaging.frame_interval_s
     exposure = scene.imaging.exposure_s / SUBSTEPS
     pixel = scene.imaging.pixel_size_um
+    outline = field.outlines[particle.cell]
     places = np.empty((SUBSTEPS, 2))
     if particle.kind in ("lysosome", "beneath"):
         d = scene.exosomes.beneath_diffusion_um2_s
@@ -263,11 +282,25 @@ def _ride(rng: np.random.Generator, scene: Scene, particle: Particle, outline: F
     docked = particle.kind == "docked"
     d = scene.exosomes.docked_diffusion_um2_s if docked else scene.exosomes.tethered_diffusion_um2_s
     waits = [max(interval - (SUBSTEPS - 1) * exposure, 0), *[exposure] * (SUBSTEPS - 1)]
+    if not particle.arrived:
+        _arrive(rng, particle, field)
     for step, wait_s in enumerate(waits):
         length_um = rng.normal(0, np.sqrt(2 * d * wait_s))
-        particle.vertex = (particle.vertex + length_um / pixel / _stretch_px(outline, particle.vertex)) % 1.0
+        vertex = (particle.vertex + length_um / pixel / _stretch_px(outline, particle.vertex)) % 1.0
+        if not field.crowded(particle.cell, on_outline(outline, vertex, 0.0)):
+            particle.vertex = vertex
         places[step] = on_outline(outline, particle.vertex, STANDOFF_UM / pixel)
     return places
+
+
+def _arrive(rng: np.random.Generator, particle: Particle, field: _Field) -> None:
+    """Move an arriving exosome to free membrane, if there is some."""
+    particle.arrived = True
+    outline = field.outlines[particle.cell]
+    for _ in range(ARRIVAL_TRIES):
+        if not field.crowded(particle.cell, on_outline(outline, particle.vertex, 0.0)):
+            return
+        particle.vertex = rng.uniform(0, 1)
 
 
 def _stretch_px(outline: Floats, part: float) -> float:
