@@ -66,7 +66,7 @@ class ExosomeSettings(Stage):
     """How exosomes are found, localised and linked."""
 
     psf_sigma_um: float | None = Field(None, gt=0, description="PSF standard deviation; None: from the data")
-    false_alarms_per_frame: float = Field(1.0, gt=0, description="expected noise peaks kept per 512 x 512 px")
+    false_alarms_per_frame: float = Field(10.0, gt=0, description="expected noise peaks kept per 512 x 512 px")
     min_probability: float = Field(
         0.5, ge=0, le=1, description="spots below are left out unless a track bears them out"
     )

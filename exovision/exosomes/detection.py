@@ -24,7 +24,7 @@ USUAL_SIGMA_UM = 0.13
 """PSF standard deviation of a high-aperture objective in green to red light (SCIENCE table of defaults)."""
 
 REFERENCE_AREA_PX = 512.0**2
-LEAST_PROBABILITY = 0.05
+LEAST_PROBABILITY = 0.02
 """Peaks below are noise beyond doubt; those above may be borne out by their tracks."""
 
 COLUMNS = (
