@@ -194,6 +194,13 @@ def test_an_exosome_that_blurs_before_it_ends_left_focus(world):
     assert of(tables, exosome, "loss_unresolved").empty
 
 
+def test_an_exosome_that_rides_on_a_fast_cell_is_docked(world):
+    w = world(7, seen=1.0, speed_um_min=20.0, n_side=1)
+    exosome = w.dock(20, 60)
+    docking = of(w.find(), exosome)
+    assert docking[["start_frame", "end_frame"]].to_numpy().tolist() == [[20, 79]]
+
+
 @pytest.mark.parametrize("drift_um_min", [0.0, 3.0])
 def test_drift_neither_makes_nor_breaks_a_docking(world, drift_um_min):
     w = world(7, seen=1.0, speed_um_min=1.0, drift_um_min=drift_um_min)
