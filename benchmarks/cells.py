@@ -3,9 +3,9 @@
     python benchmarks/cells.py --data ../shared/data --simulated 60
 
 `--data` holds `nuclei/` (pictures `X.tif` with labels `X_labels.tif`) and `tumour_movie/` (one movie with
-labels); what is not there is left out, and said. Printed, one JSON line each: AP and boundary error on held-out
-pictures and on simulated frames; the same on every tenth frame of the movie, against labels that its microscope's
-software made (a silver reference); and CPU-seconds per frame of 512 x 512 px on one thread.
+labels); what is not there is left out, and said. Printed, one JSON line each: AP and boundary error on
+held-out pictures and on simulated frames; the same on every tenth frame of the movie, against labels that
+its microscope's software made (a silver reference); and CPU-seconds per frame of 512 x 512 px on one thread.
 """
 
 from __future__ import annotations

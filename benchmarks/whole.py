@@ -2,9 +2,9 @@
 
     python benchmarks/whole.py --frames 100 1000
 
-Each length runs in a process of its own on one thread: the `docking` scene's first frames, repeated to the length asked
-for and served one plane at a time, as a file would be. Printed are seconds and CPU-seconds per frame, the peak memory, and
-the peak above what the imports take.
+Each length runs in a process of its own on one thread: the `docking` scene's first frames, repeated to the
+length asked for and served one plane at a time, as a file would be. Printed are seconds and CPU-seconds per
+frame, the peak memory, and the peak above what the imports take.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_
 
 @dataclass(frozen=True)
 class Repeated:
-    """Serve the planes of a short movie over and over, forwards and backwards, so that motion stays smooth."""
+    """Serve the planes of a short movie over and over, to and fro, so that motion stays smooth."""
 
     source: Any
     frames: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -296,7 +297,8 @@ def models_verify() -> int:
 def train_cells(
     out: Out,
     data: Annotated[
-        Path | None, typer.Option(help="Pictures X.tif with corrected labels X_labels.tif; default: simulation.")
+        Path | None,
+        typer.Option(help="Pictures X.tif with corrected labels X_labels.tif, beside simulation."),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from.")] = None,
     simulated: Annotated[int | None, typer.Option(min=0, help="Simulated frames to learn from.")] = None,
@@ -310,8 +312,12 @@ def train_cells(
     from exovision.training.cells import train_cells as train
     from exovision.training.evaluation import evaluate_cells
 
-    given = {"steps": steps, "simulated": simulated}
-    training = CellTraining(seed=seed, **{name: value for name, value in given.items() if value is not None})
+    training = CellTraining(seed=seed)
+    training = replace(
+        training,
+        steps=training.steps if steps is None else steps,
+        simulated=training.simulated if simulated is None else simulated,
+    )
     make_folder(out)
     with _progress_bars() as watch:
         bar = watch("cells")
@@ -367,15 +373,9 @@ def _settings(path: Path | None) -> Settings:
 
 
 def _roles(text: str | None) -> dict[str, int] | None:
-    if text is None:
-        return None
-    roles: dict[str, int] = {}
-    for part in text.split(","):
-        role, sign, number = part.strip().rpartition("=")
-        if not sign or not number.strip().isdigit():
-            raise SettingsError(f"--channels wants ROLE=NUMBER,…, such as exosome=0,cell=1, got {part!r}")
-        roles[role.strip()] = int(number)
-    return roles
+    from exovision.io.roles import parse_channels
+
+    return None if text is None else parse_channels(text)
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Small movies made by the project's own simulator, with their truth; this package imports nothing of ours."""
+"""Small movies made by the project's own simulator, with their truth; imports nothing of ours."""
 
 from __future__ import annotations
 

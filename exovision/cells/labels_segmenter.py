@@ -52,13 +52,14 @@ class LabelsSegmenter:
         """
         if frames.stop > len(self._labels):
             raise InputError(
-                f"labels must cover every frame, got {len(self._labels)} for a movie with frame {frames.stop - 1}; "
-                "give one label image per frame"
+                f"labels must cover every frame, got {len(self._labels)} for a movie with frame "
+                f"{frames.stop - 1}; give one label image per frame"
             )
         chosen = [self._labels[frame] for frame in frames]
         for frame, labels in zip(frames, chosen):
             if labels.shape != images.shape[1:]:
                 raise InputError(
-                    f"labels must be as large as the images, {images.shape[1:]}, got {labels.shape} in frame {frame}"
+                    f"labels must be as large as the images, {images.shape[1:]}, got {labels.shape} in "
+                    f"frame {frame}"
                 )
         return np.stack(chosen) if chosen else np.zeros(images.shape, dtype=np.int32)

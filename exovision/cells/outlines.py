@@ -14,7 +14,8 @@ from exovision.numerics.distance import label_distance, outline_distance
 
 SMOOTHING_PX = 19.0
 """Cutoff wavelength along the outline. On digitised discs of radius 10 to 75 px the rms error of an outline
-falls from .29 px (none) to .09 px; shorter ones leave more of the pixel grid, longer ones shrink small cells."""
+falls from .29 px (none) to .09 px; shorter ones leave more of the pixel grid, longer ones shrink small
+cells."""
 _MARGIN = 20
 _EDGE_PX = 0.36
 """From a pixel's centre to the edge if the next pixel is outside: .5 along the axes, less between. This value

@@ -86,7 +86,8 @@ def estimate_bleaching(
         return Bleaching(tau, tau_lo, tau_hi, ones, False, note)
     start = float(np.nanmin(times_s))
     factor = np.exp(-rate * (np.nan_to_num(times_s, nan=start) - start))
-    note = f"brightness corrected for bleaching with a time constant of {tau:.0f} s ({tau_lo:.0f}–{tau_hi:.0f} s)"
+    interval = f"{tau:.0f} s ({tau_lo:.0f}–{tau_hi:.0f} s)"
+    note = f"brightness corrected for bleaching with a time constant of {interval}"
     return Bleaching(tau, tau_lo, tau_hi, factor, True, note)
 
 

@@ -64,8 +64,8 @@ def estimate_camera(images: NDArray[np.float32], settings: CameraSettings) -> Ca
 
     where m is the mean of a tile of 8 × 8 px in counts, o the offset, k the photons per count and r the read
     noise in photons (photon transfer). The variance is that of differences between consecutive frames or,
-    with one frame, of second differences in space; moving spots are avoided by taking a low quantile of equally
-    bright tiles.
+    with one frame, of second differences in space; moving spots are avoided by taking a low quantile of
+    equally bright tiles.
 
     Parameters
     ----------

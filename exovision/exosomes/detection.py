@@ -87,7 +87,8 @@ class Detector:
             self.sigma_px = usual if sigma is None else sigma
             if sigma is None:
                 self.notes += (
-                    f"PSF width assumed to be {USUAL_SIGMA_UM} µm: only {spots} bright isolated spots to measure it",
+                    f"PSF width assumed to be {USUAL_SIGMA_UM} µm: "
+                    f"only {spots} bright isolated spots to measure it",
                 )
         self._halo = estimate_halo(images, self.camera, self.sigma_px)
 
@@ -105,8 +106,8 @@ class Detector:
         -------
         DataFrame
             One row a spot, by frame and y: `frame`; `y_px`, `x_px` and their standard errors; `counts`
-            integrated over the spot without background; `photons`, NaN unless the gain was given; `background`
-            in counts per pixel above the camera's offset; `sigma_px`, fitted freely; `snr`
+            integrated over the spot without background; `photons`, NaN unless the gain was given;
+            `background` in counts per pixel above the camera's offset; `sigma_px`, fitted freely; `snr`
             = A/√(A + b + r²); `probability`.
 
         Raises
@@ -155,5 +156,4 @@ def _table(found: Found, frame: int, camera: Camera | None, sigma_px: float) -> 
         peak / np.sqrt(peak + np.maximum(spots[:, BACKGROUND], 0.0) + noise),
         likely,
     )
-    table = pd.DataFrame(dict(zip(COLUMNS, columns)))
-    return table
+    return pd.DataFrame(dict(zip(COLUMNS, columns)))

@@ -39,14 +39,13 @@ def summarise(
     """
     brightness = "counts_corrected" if "counts_corrected" in spots else "counts"
     rows = [
-        _row(int(exosome_id), track, brightness, times_s, drift_px, pixel_size_um)
-        for exosome_id, track in spots[spots["exosome_id"].notna()].groupby("exosome_id", sort=True)
+        _row(track, brightness, times_s, drift_px, pixel_size_um)
+        for _, track in spots[spots["exosome_id"].notna()].groupby("exosome_id", sort=True)
     ]
     return schema.conform(pd.DataFrame(rows), schema.EXOSOMES)
 
 
 def _row(
-    exosome_id: int,
     track: pd.DataFrame,
     brightness: str,
     times_s: NDArray[np.float64],
@@ -59,7 +58,7 @@ def _row(
     error = np.sqrt(squared.mean(axis=1)) * pixel_size_um
     found = diffusion(place[:, 0], place[:, 1], times_s[frames], error)
     return {
-        "exosome_id": exosome_id,
+        "exosome_id": track["exosome_id"].iloc[0],
         "first_frame": frames[0],
         "last_frame": frames[-1],
         "n_spots": len(frames),

@@ -133,9 +133,12 @@ def _hidden_peaks(
 ) -> NDArray[np.int64]:
     """Return peaks of what the fits leave over, at most one in the neighbourhood of each other."""
     rest = photons - model
-    background = cv2.GaussianBlur(rest, (0, 0), BACKGROUND_SIGMAS * sigma_px, borderType=cv2.BORDER_REFLECT)
+    wide = BACKGROUND_SIGMAS * sigma_px
+    blurred = cv2.GaussianBlur(rest, (0, 0), wide, borderType=cv2.BORDER_REFLECT)
+    background = np.asarray(blurred, dtype=np.float32)
     variance = np.maximum(background, 0) + model + np.float32(noise) + (np.float32(MODEL_ERROR) * model) ** 2
-    height = matched_filter((rest - background) / np.sqrt(variance + np.float32(0.1)), sigma_px)
+    clear = (rest - background) / np.sqrt(variance + np.float32(0.1))
+    height = matched_filter(np.asarray(clear, dtype=np.float32), sigma_px)
     peaks = local_maxima(height, threshold)
     order = np.argsort(-height[peaks[:, 0], peaks[:, 1]], kind="stable")
     return _apart(peaks[order], spots[:, [Y, X]], sigma_px)
@@ -179,7 +182,7 @@ def _join(
 def _beside(spots: Floats, marked: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
     """Return which spots are marked or within `reach` px of a marked one."""
     gaps = np.abs(spots[:, None, [Y, X]] - spots[None, marked][:, :, [Y, X]]).max(axis=2)
-    return (gaps <= reach).any(axis=1)
+    return np.asarray((gaps <= reach).any(axis=1), dtype=np.bool_)
 
 
 def _by_y(spots: Floats, origin: Floats) -> tuple[Floats, Floats]:

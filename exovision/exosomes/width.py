@@ -74,7 +74,7 @@ def _widths(found: Found, usual_px: float) -> NDArray[np.float64]:
     if not len(spots):
         return np.empty(0)
     at = spots[:, [Y, X]]
-    distance = cKDTree(at).query(at, k=2)[0][:, 1]
+    distance = np.asarray(cKDTree(at).query(at, k=2)[0])[:, 1]
     width = evidence[:, WIDTH]
     usable = (
         (distance > ISOLATION_SIGMAS * usual_px)

@@ -40,12 +40,11 @@ def lift(labels: NDArray[np.int32], share: NDArray[np.float32], shape: tuple[int
     strongest = np.zeros(shape, dtype=np.float32)
     lifted = np.zeros(shape, dtype=np.int32)
     for index, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
-            continue
-        region, shape_there = _enlarge(labels[box] == index, box, labels.shape, shape)
-        wins = (shape_there > strongest[region]) & inside[region]
-        strongest[region][wins] = shape_there[wins]
-        lifted[region][wins] = index
+        if box is not None:
+            region, shape_there = _enlarge(labels[box] == index, box, labels.shape, shape)
+            wins = (shape_there > strongest[region]) & inside[region]
+            strongest[region][wins] = shape_there[wins]
+            lifted[region][wins] = index
     return lifted
 
 
@@ -62,4 +61,4 @@ def _enlarge(
     matrix = np.array([[factor[1], 0, origin[1]], [0, factor[0], origin[0]]])
     size = (stop[1] - start[1], stop[0] - start[0])
     there = cv2.warpAffine(smooth, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return (slice(start[0], stop[0]), slice(start[1], stop[1])), there
+    return (slice(start[0], stop[0]), slice(start[1], stop[1])), np.asarray(there, dtype=np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,14 +32,17 @@ class Course:
         The largest of the cycle.
     weight_decay : float
         Of AdamW.
-    seed : int
-        Sets the network's first weights.
     """
 
     steps: int
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
-    seed: int = 0
+
+
+def fresh_network(widths: Sequence[int], seed: int) -> FlowUNet:
+    """Return an untrained network whose weights depend on `widths` and `seed` alone."""
+    torch.manual_seed(seed)
+    return FlowUNet(widths)
 
 
 def flow_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -118,5 +121,5 @@ def train(
 
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return device.type == "cpu" and "AVX512" in torch.backends.cpu.get_cpu_capability()

@@ -111,7 +111,7 @@ def _place(points, vertices, starts, real):  # type: ignore[no-untyped-def]
         best = np.inf
         if len(runs) == 0:
             continue
-        nearest = np.argmin(bound)
+        nearest = int(np.argmin(bound))
         for c in range(-1, len(runs)):
             b = nearest if c < 0 else c
             if (c >= 0 and b == nearest) or bound[b] >= best:

@@ -62,10 +62,11 @@ def matched_filter(image: Image, sigma_px: float) -> Image:
     Within the filter's reach of the border, mirrored noise makes false alarms more frequent.
     """
     narrow, wide = _blur_kernels(sigma_px)
-    response = cv2.sepFilter2D(image, cv2.CV_32F, narrow, narrow, borderType=cv2.BORDER_REFLECT)
-    response -= cv2.sepFilter2D(image, cv2.CV_32F, wide, wide, borderType=cv2.BORDER_REFLECT)
+    near = cv2.sepFilter2D(image, cv2.CV_32F, narrow, narrow, borderType=cv2.BORDER_REFLECT)
+    around = cv2.sepFilter2D(image, cv2.CV_32F, wide, wide, borderType=cv2.BORDER_REFLECT)
+    response = np.asarray(cv2.subtract(near, around, dst=near), dtype=np.float32)
     response /= np.float32(np.sqrt(np.sum(_kernel(sigma_px) ** 2)))
-    return np.asarray(response, dtype=np.float32)
+    return response
 
 
 def _blur_kernels(sigma_px: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

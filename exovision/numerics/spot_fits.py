@@ -206,9 +206,9 @@ def fit_spot(
         if free_width:
             spot[4] = min(max(spot[4] * math.exp(score[4] / spot[4]), 0.8 * spot[4]), 1.25 * spot[4])
             spot[4] = min(max(spot[4], 0.2), 1.5 * radius)
-        if abs(score[0]) + abs(score[1]) < 1e-3 and abs(spot[2] - before) < 1e-3 * spot[2]:
-            if not free_width or abs(score[4]) < 2e-3 * spot[4]:
-                break
+        still = abs(score[0]) + abs(score[1]) < 1e-3 and abs(spot[2] - before) < 1e-3 * spot[2]
+        if still and (not free_width or abs(score[4]) < 2e-3 * spot[4]):
+            break
     return _normal_equations(photons, others, corner, spot, noise, size, profile, fisher, score)
 
 

@@ -157,7 +157,7 @@ def _outline(
     mask: NDArray[np.bool_], corner: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the vertices of a mask's outline, and denser points along it; shapes (N, 2), px."""
-    contours: list[NDArray[np.float64]] = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)  # type: ignore[no-untyped-call]
+    contours: list[NDArray[np.float64]] = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
     smooth = [uniform_filter1d(c[:-1], SMOOTHED_VERTICES, axis=0, mode="wrap") for c in contours]
     parts = np.arange(CLOSE_RATIO)[:, None, None] / CLOSE_RATIO
     dense = [(c + parts * (np.roll(c, -1, axis=0) - c)).reshape(-1, 2) for c in smooth]

@@ -92,7 +92,7 @@ class ExosomeLight:
         return float(self._scene.camera.quantum_efficiency * light * shade)
 
     def sigma_px(self, sighting: Sighting) -> float:
-        r"""Return the width of a spot at its height above focus, :math:`\sigma\sqrt{1+(z/\sigma_z)^2}`, px."""
+        r"""Return the width of a spot at its height over focus, :math:`\sigma\sqrt{1+(z/\sigma_z)^2}`, px."""
         imaging = self._scene.imaging
         blur = math.sqrt(1 + (sighting.z_um / imaging.psf_sigma_z_um) ** 2)
         return imaging.psf_sigma_um / imaging.pixel_size_um * blur

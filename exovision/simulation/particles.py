@@ -114,9 +114,14 @@ def populate(rng: np.random.Generator, scene: Scene, n_cells: int) -> list[Parti
     area_um2 = float(np.prod(imaging.shape_px)) * imaging.pixel_size_um**2
     particles: list[Particle] = []
     for kind, density in (("stuck", exosomes.stuck_per_um2), ("dye", exosomes.dye_per_um2)):
-        for _ in range(rng.poisson(density * area_um2)):
-            place = rng.uniform(0, 1, 2) * np.array(imaging.shape_px)
-            particles.append(Particle(kind, _brightness(rng, scene), place_px=place))
+        particles += [
+            Particle(
+                kind=kind,
+                place_px=rng.uniform(0, 1, 2) * np.array(imaging.shape_px),
+                photons=_brightness(rng, scene),
+            )
+            for _ in range(rng.poisson(density * area_um2))
+        ]
     for cell in range(n_cells):
         for _ in range(rng.poisson(scene.cells.lysosomes_per_cell)):
             light = scene.cells.lysosome_photons * rng.lognormal(0, 0.3)

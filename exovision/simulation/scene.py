@@ -1,4 +1,4 @@
-"""Scenes: what is in a simulated movie. A scene is a YAML file, not code; defaults are those of SCIENCE §7."""
+"""Scenes: what is in a simulated movie. A scene is a YAML file, not code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ class Imaging(Stage):
     haze: float = Field(0.25, ge=0, description="relative rms of cloudy out-of-focus light")
     shading: float = Field(0.2, ge=0, lt=1, description="uneven illumination, plus or minus")
     drift_um_min: float = Field(0.05, ge=0, description="speed of the stage")
-    bleed: float = Field(0.02, ge=0, le=1, description="share of the cell channel seen in the exosome channel")
+    bleed: float = Field(
+        0.02, ge=0, le=1, description="share of the cell channel seen in the exosome channel"
+    )
 
 
 class Camera(Stage):
@@ -47,7 +49,9 @@ class Cells(Stage):
     preset: Literal["tumour", "lymphocyte"] = Field("tumour", description="size, shape and motion")
     count: int = Field(9, ge=0, description="cells, those across the border included")
     radius_um: float | None = Field(None, gt=0, description="median radius; None: that of the preset")
-    margin_radii: float = Field(0.5, description="how far beyond the border centres may lie; negative: inside")
+    margin_radii: float = Field(
+        0.5, description="how far beyond the border centres may lie; negative: inside"
+    )
     look: Literal["membrane", "cytoplasm"] = Field("membrane", description="dye of the cell channel")
     photons: float = Field(60.0, gt=0, description="light per pixel of a membrane or a body")
     background_photons: float = Field(8.0, ge=0, description="even light per pixel, cell channel")
@@ -109,7 +113,9 @@ class Scene(Stage):
 
 def scene_names() -> list[str]:
     """Return the names of the scenes that exovision brings along, sorted."""
-    return sorted(path.name.removesuffix(".yaml") for path in _folder().iterdir() if path.name.endswith(".yaml"))
+    return sorted(
+        path.name.removesuffix(".yaml") for path in _folder().iterdir() if path.name.endswith(".yaml")
+    )
 
 
 def load_scene(name_or_path: str | Path) -> Scene:

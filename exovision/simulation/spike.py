@@ -101,7 +101,7 @@ def _real_cells(
 
 
 def _outlines(labels: NDArray[np.int32], upsample: int) -> dict[int, Floats]:
-    """Return the smooth outline of each cell in px of the enlarged image, evenly spaced from +x of its middle."""
+    """Return the smooth outline of each cell in px of the enlarged image, evenly spaced."""
     found = {}
     for cell, traced in trace_regions(np.pad(labels, 1)).items():
         smooth = smooth_closed(traced - 1, cutoff_px=CONTOUR_CUTOFF_PX)

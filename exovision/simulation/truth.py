@@ -56,7 +56,7 @@ class Truth:
     def add(
         self, sightings: Sequence[Sighting], outlines: Floats, labels: NDArray[np.int32], background: Image
     ) -> None:
-        """Note one frame: outlines (N, K, 2) in px, labels (Y, X), light without vesicles (Y, X), electrons."""
+        """Note one frame: outlines (N, K, 2), px; labels (Y, X); light without vesicles (Y, X), electrons."""
         frame = len(self.times_s)
         self.times_s.append(frame * self.scene.imaging.frame_interval_s)
         self._cells.append(self._measure(outlines, labels, frame))
@@ -111,7 +111,9 @@ class Truth:
             or sigma > LARGEST_BLUR * sharp,
         }
 
-    def _brightness(self, y: float, x: float, light: float, sigma: float, background: Image) -> dict[str, Any]:
+    def _brightness(
+        self, y: float, x: float, light: float, sigma: float, background: Image
+    ) -> dict[str, Any]:
         camera = self.scene.camera
         rows, columns = background.shape
         local = float(background[min(max(round(y), 0), rows - 1), min(max(round(x), 0), columns - 1)])
@@ -230,8 +232,9 @@ def _isolated(spots: pd.DataFrame) -> NDArray[np.bool_]:
 def _linkable(spots: pd.DataFrame) -> NDArray[np.bool_]:
     """Tell which spots of an exosome lie within 6 px of those in the frames before and after."""
     known = spots.dropna(subset=["exosome_id"]).sort_values(["exosome_id", "frame"])
-    same = (known["exosome_id"].diff() == 0).fillna(False).to_numpy(dtype=bool)
-    step = np.hypot(known["y_px"].diff(), known["x_px"].diff()).to_numpy()
+    number = known["exosome_id"].to_numpy(dtype=np.int64)
+    same = np.diff(number, prepend=-1) == 0
+    step = np.linalg.norm(np.diff(known[["y_px", "x_px"]].to_numpy(), axis=0, prepend=np.nan), axis=1)
     far = same & (step > LINK_PX)
     loose = far | np.append(far[1:], False)
     linkable = np.zeros(len(spots), dtype=bool)
@@ -241,8 +244,10 @@ def _linkable(spots: pd.DataFrame) -> NDArray[np.bool_]:
 
 def _count_dockings(cells: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     dockings = events[events["kind"] == "docking"]
-    pairs = cells[["frame", "cell_id"]].reset_index().merge(
-        dockings[["cell_id", "start_frame", "end_frame"]].astype(int), on="cell_id"
+    pairs = (
+        cells[["frame", "cell_id"]]
+        .reset_index()
+        .merge(dockings[["cell_id", "start_frame", "end_frame"]].astype(int), on="cell_id")
     )
     now = pairs[pairs["frame"].between(pairs["start_frame"], pairs["end_frame"])]["index"].value_counts()
     so_far = pairs[pairs["frame"] >= pairs["start_frame"]]["index"].value_counts()
@@ -273,12 +278,16 @@ def _exosome_rows(
         "beneath": vesicles.beneath_diffusion_um2_s,
     }
     kinds = {particle.exosome_id: particle.kind for particle in particles}
-    rows = spots.dropna(subset=["exosome_id"]).groupby("exosome_id", as_index=False).agg(
-        first_frame=("frame", "min"),
-        last_frame=("frame", "max"),
-        n_spots=("frame", "size"),
-        mean_counts=("counts", "mean"),
-        min_membrane_distance_um=("membrane_distance_um", "min"),
+    rows = (
+        spots.dropna(subset=["exosome_id"])
+        .groupby("exosome_id", as_index=False)
+        .agg(
+            first_frame=("frame", "min"),
+            last_frame=("frame", "max"),
+            n_spots=("frame", "size"),
+            mean_counts=("counts", "mean"),
+            min_membrane_distance_um=("membrane_distance_um", "min"),
+        )
     )
     kind = rows["exosome_id"].map(kinds)
     rows["diffusion_um2_s"] = kind.map(diffusion).fillna(0.0)
@@ -287,7 +296,10 @@ def _exosome_rows(
     dockings = events[events["kind"] == "docking"].set_index("exosome_id")
     rows["dockings"] = rows["exosome_id"].isin(dockings.index).astype(int)
     for name, source in (
-        ("cell_id", "cell_id"), ("dwell_s", "duration_s"), ("dwell_censored", "censored"), ("outcome", "cause")
+        ("cell_id", "cell_id"),
+        ("dwell_s", "duration_s"),
+        ("dwell_censored", "censored"),
+        ("outcome", "cause"),
     ):
         rows[name] = rows["exosome_id"].map(dockings[source])
     return schema.conform(rows, schema.EXOSOMES)

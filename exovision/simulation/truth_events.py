@@ -40,8 +40,8 @@ def docking_rows(
     """
     tracks = dict(tuple(spots.dropna(subset=["exosome_id"]).groupby("exosome_id")))
     rows: list[dict[str, Any]] = []
-    for particle in exosomes:
-        track = tracks[particle.exosome_id]
+    for number, particle in enumerate(exosomes, start=1):
+        track = tracks[number]
         docked = track[(track["state"] == "docked") & (track["time_s"] <= particle.end_s)]
         if particle.kind == "docked" and len(docked):
             docking = _docking(particle, docked, times_s, scene)

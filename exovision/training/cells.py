@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import tifffile
-import torch
 from numpy.typing import NDArray
 
 from exovision.errors import InputError, SettingsError
 from exovision.nets import weights
 from exovision.nets.device import resolve_device
-from exovision.nets.training import Course, train
-from exovision.nets.unet import FlowUNet
+from exovision.nets.training import Batch, Course, fresh_network, train
 from exovision.progress import Progress, silent
 from exovision.simulation.training_frames import training_frame
 from exovision.training.samples import Sample, Variation, draw_batch, make_sample
@@ -108,12 +106,11 @@ def train_cells(
     if not names and training.simulated < 1:
         raise SettingsError("training needs pictures: give a data folder or at least one simulated frame")
     samples = [*real_samples(data, names, training, progress), *simulated_samples(training, progress)]
-    torch.manual_seed(training.seed)
-    network = FlowUNet(training.widths)
+    network = fresh_network(training.widths, training.seed)
     losses = train(
         network,
         _batches(samples, len(names), training),
-        Course(steps=training.steps, learning_rate=training.learning_rate, seed=training.seed),
+        Course(steps=training.steps, learning_rate=training.learning_rate),
         device=where,
         progress=progress,
     )
@@ -133,14 +130,14 @@ def train_cells(
     return path
 
 
-def _batches(samples: Sequence[Sample], n_real: int, training: CellTraining):  # type: ignore[no-untyped-def]
+def _batches(samples: Sequence[Sample], n_real: int, training: CellTraining) -> Callable[[int], Batch]:
     chances = np.zeros(len(samples))
     n_simulated = len(samples) - n_real
     real_share = training.real_share if n_simulated and n_real else float(n_real > 0)
     chances[:n_real] = real_share / max(n_real, 1)
     chances[n_real:] = (1 - real_share) / max(n_simulated, 1)
 
-    def next_batch(step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def next_batch(step: int) -> Batch:
         rng = np.random.default_rng([training.seed, CROP_STREAM, step])
         return draw_batch(samples, chances, rng, training.variation, training.batch)
 
@@ -195,7 +192,8 @@ def read_pair(folder: Path, name: str) -> tuple[NDArray[np.float32], NDArray[np.
         raise InputError(f"{folder}/{name}: picture and labels must be readable TIFF: {error}") from error
     if image.ndim != 2 or image.shape != labels.shape:
         raise InputError(
-            f"{folder}/{name}: picture and labels must be (Y, X) and equal, got {image.shape} and {labels.shape}"
+            f"{folder}/{name}: picture and labels must be (Y, X) and equal, "
+            f"got {image.shape} and {labels.shape}"
         )
     return image.astype(np.float32), labels.astype(np.int32)
 

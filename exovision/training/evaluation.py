@@ -92,4 +92,7 @@ def _score(
     score = cells_score(found, truth)
     names = {"ap50": "ap50", "ap75": "ap75", "ap90": "ap90", "boundary_median_px": "boundary_px"}
     values = {short: score[f"cells.{name}"] for name, short in names.items()}
-    return {"images": total, **{name: getattr(value, "value", float("nan")) for name, value in values.items()}}
+    return {
+        "images": total,
+        **{name: getattr(value, "value", float("nan")) for name, value in values.items()},
+    }

@@ -110,7 +110,7 @@ def draw_crop(
     target = np.stack([flow_y.reshape(size), flow_x.reshape(size), warped[..., 2], warped[..., 3] > 0.99])
     picture = sample.image.astype(np.float32)
     image = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    return vary(image, rng, variation)[None], target.astype(np.float32)
+    return vary(np.asarray(image, dtype=np.float32), rng, variation)[None], target.astype(np.float32)
 
 
 def _placement(
@@ -155,7 +155,8 @@ def vary(image: NDArray[np.float32], rng: np.random.Generator, variation: Variat
         y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in image.shape), indexing="ij")
         varied = varied * (1 + slope * (np.sin(angle) * y + np.cos(angle) * x)).astype(np.float32)
     if rng.random() < variation.blur:
-        varied = cv2.GaussianBlur(varied, (0, 0), float(rng.uniform(0.4, 1.5)))
+        blurred = cv2.GaussianBlur(varied, (0, 0), float(rng.uniform(0.4, 1.5)))
+        varied = np.asarray(blurred, dtype=np.float32)
     if rng.random() < variation.noise:
         varied = varied + rng.uniform(0, 0.15) * rng.standard_normal(image.shape, dtype=np.float32)
     gain, offset = rng.uniform(0.75, 1.25), rng.uniform(-0.1, 0.1)

@@ -61,7 +61,7 @@ def card(name: str) -> str:
     try:
         return (_folder() / f"{name}.md").read_text(encoding="utf-8")
     except OSError as error:
-        raise WeightsError(f"{name}.md must lie beside the weights, found none; install exovision anew") from error
+        raise WeightsError(f"{name}.md must lie beside the weights; install exovision anew") from error
 
 
 def seal() -> Path:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from exovision.io.labels_source import open_labels
 
 import exovision
 from exovision.errors import Cancelled, InputError
+from exovision.io.labels_source import open_labels
 from exovision.records import Movie
 from exovision.settings import Settings
 
@@ -75,7 +75,6 @@ def test_a_movie_without_useful_channels_is_refused() -> None:
 def test_the_docking_scene_is_scored_above_the_bars(tmp_path: Path) -> None:
     from exovision.scoring.score import score
     from exovision.simulation.movie import simulate, write
-
     from exovision.simulation.scene import load_scene
 
     write(simulate(load_scene("demo"), seed=101), tmp_path)
