@@ -166,7 +166,7 @@ def _cheapest(
 
 
 def _numbered(spots: pd.DataFrame, tracks: Ints, sure: NDArray[np.bool_], least: int) -> pd.Series[int]:
-    """Number the tracks with enough sure spots by first frame, y and x."""
+    """Number the tracks with enough sure spots by first frame, y and x; they begin and end with a sure one."""
     ids = pd.array(np.full(len(spots), -1), dtype="Int64")
     ids[:] = pd.NA
     if tracks.size:
@@ -183,6 +183,10 @@ def _numbered(spots: pd.DataFrame, tracks: Ints, sure: NDArray[np.bool_], least:
         kept = first[long_enough[first["track"]]].sort_values(["frame", "y", "x"])["track"].to_numpy()
         number = np.zeros(long_enough.size, dtype=np.int64)
         number[kept] = np.arange(1, kept.size + 1)
-        linked = number[tracks] > 0
+        order = np.arange(tracks.size)
+        from_sure, to_sure = np.full(long_enough.size, tracks.size), np.full(long_enough.size, -1)
+        np.minimum.at(from_sure, tracks[sure], order[sure])
+        np.maximum.at(to_sure, tracks[sure], order[sure])
+        linked = (number[tracks] > 0) & (order >= from_sure[tracks]) & (order <= to_sure[tracks])
         ids[linked] = number[tracks][linked]
     return pd.Series(ids, index=spots.index, name="exosome_id")
