@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exovision.calibration import um_to_px
+from exovision.cells.membrane import snap_to_membrane
 from exovision.nets.cell_finder import CellFinder
 from exovision.nets.scaling import has_contrast
 from exovision.nets.shipped import cell_weights
@@ -14,6 +15,12 @@ from exovision.settings import CellSettings
 
 SMALLEST_UM, LARGEST_UM = 4.0, 60.0
 """Diameters between which the typical cell is looked for, µm: small lymphocyte to spread tumour cell."""
+
+USUAL_SIGMA_UM = 0.13
+"""PSF standard deviation of a high-aperture objective (SCIENCE table of defaults)."""
+REACH_DIAMETERS = 2 / 32
+"""Outlines move by no more than this: two pixels of the image as the network sees it."""
+LEAST_REACH_PX = 1.5
 
 
 class EmbeddedSegmenter:
@@ -58,6 +65,8 @@ class EmbeddedSegmenter:
         self.diameter_px = settings.diameter_um and um_to_px(settings.diameter_um, pixel_size_um)
         self._finder = CellFinder(cell_weights(settings), device=device, note=self.notes.append)
         self._range_px = (um_to_px(SMALLEST_UM, pixel_size_um), um_to_px(LARGEST_UM, pixel_size_um))
+        self._snaps = settings.snap_to_membrane
+        self._sigma_px = max(um_to_px(USUAL_SIGMA_UM, pixel_size_um), 1.0)
         self._min_area_px = settings.min_area_um2 / pixel_size_um**2
 
     def segment(self, images: NDArray[np.float32], frames: range) -> NDArray[np.int32]:
@@ -82,4 +91,12 @@ class EmbeddedSegmenter:
             labels[usable] = self._finder.find(
                 images[usable], diameter_px=self.diameter_px, min_area_px=self._min_area_px
             )
+        for index in usable if self._snaps else ():
+            labels[index] = self._snapped(labels[index], images[index])
         return labels
+
+    def _snapped(self, labels: NDArray[np.int32], image: NDArray[np.float32]) -> NDArray[np.int32]:
+        reach_px = REACH_DIAMETERS * (self.diameter_px or 0.0)
+        if reach_px < LEAST_REACH_PX:
+            return labels
+        return snap_to_membrane(labels, image, reach_px=reach_px, sigma_px=self._sigma_px)

@@ -17,8 +17,10 @@ from exovision.nets.scaling import measure_diameter_px, normalise, resize
 MAX_MAGNIFICATION = 1.5
 """Images are enlarged no more, for speed; the network knows cells down to half its working diameter."""
 
+ZOOM = 1.5
+"""Cells are looked at so much larger than the working diameter, for finer outlines, once that is known."""
 TRIAL_STEP = 1.4
-MIN_WORKING_AREA = 0.06
+MIN_WORKING_AREA = 0.03
 """Cells below this share of a cell of working diameter are noise."""
 
 
@@ -73,7 +75,7 @@ class CellFinder:
             0 is background; each image's cells are 1, 2, ….
         """
         shape = (images.shape[1], images.shape[2])
-        small = self._small_shape(shape, diameter_px)
+        small = self._small_shape(shape, diameter_px / ZOOM)
         output = self._predict(np.stack([normalise(resize(image, small)) for image in images]))
         found = [self._decode(one, diameter_px * small[0] / shape[0]) for one in output]
         labels = [lift(one, probability(out[2]), shape) for one, out in zip(found, output)]

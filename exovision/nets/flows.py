@@ -124,10 +124,14 @@ def decode(
 def _without_inconsistent(
     labels: NDArray[np.int32], flows: NDArray[np.float32], max_error: float
 ) -> NDArray[np.int32]:
-    """Drop the cells whose shape would make other flows than the network saw, and number the rest."""
+    """Drop the cells whose shape would make other flows than the network saw, and number the rest.
+
+    Cells cut by the border stay: their flows may point to a centre outside the image.
+    """
     error = ((flow_targets(labels) - flows) ** 2).sum(axis=0)
     count = np.bincount(labels.ravel())
     mean = np.bincount(labels.ravel(), weights=error.ravel()) / np.maximum(count, 1)
+    mean[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = 0.0
     kept = (count > 0) & (mean <= max_error)
     kept[0] = False
     numbers: NDArray[np.int32] = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
