@@ -77,7 +77,7 @@ class ExosomeSettings(Stage):
 
 
 class EventSettings(Stage):
-    """Where docking, stuck and under-projection begin; SCIENCE definitions, every threshold a setting."""
+    """Where docking, stuck and under-projection begin; every threshold a setting."""
 
     band_um: float = Field(0.3, gt=0, description="least half-width of the membrane band")
     band_sigmas: float = Field(2.0, ge=0, description="band in standard errors of the signed distance")

@@ -17,7 +17,7 @@ SMALLEST_UM, LARGEST_UM = 4.0, 60.0
 """Diameters between which the typical cell is looked for, µm: small lymphocyte to spread tumour cell."""
 
 USUAL_SIGMA_UM = 0.13
-"""PSF standard deviation of a high-aperture objective (SCIENCE table of defaults)."""
+"""PSF standard deviation of a high-aperture objective."""
 REACH_DIAMETERS = 2 / 32
 """Outlines move by no more than this: two pixels of the image as the network sees it."""
 LEAST_REACH_PX = 1.5

@@ -21,7 +21,7 @@ from exovision.numerics.spot_fits import BACKGROUND, SIGMA, TOTAL, X, Y
 from exovision.settings import CameraSettings, ExosomeSettings
 
 USUAL_SIGMA_UM = 0.13
-"""PSF standard deviation of a high-aperture objective in green to red light (SCIENCE table of defaults)."""
+"""PSF standard deviation of a high-aperture objective in green to red light."""
 
 REFERENCE_AREA_PX = 512.0**2
 LEAST_PROBABILITY = 0.02

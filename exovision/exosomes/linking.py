@@ -21,6 +21,9 @@ BRIGHTNESS_SIGMA = 0.45
 """Spread of the log brightness of one exosome between frames, beyond which a link becomes costly."""
 LEAST_SURE = 0.3
 """Share of a track's spots that must be sure for the others to be borne out."""
+NOT_LINKING, SENIORITY, SENIOR_SPOTS = 90.0, 3.0, 8
+"""Price of ending a track: above any link's, and higher for tracks of more spots, so that noise beside one does
+not take its place."""
 GAP_COST = 1.0
 """Added per missing frame, so that a link without a gap is preferred."""
 
@@ -34,12 +37,14 @@ class _Open:
     place_px: Floats
     se_px: Floats
     log_counts: Floats
-    moved_px: Floats = field(repr=False)
+    moved_px: Floats
+    spots: Ints = field(repr=False)
 
     @classmethod
     def none(cls) -> _Open:
         empty = np.empty(0)
-        return cls(empty.astype(np.int64), empty.astype(np.int64), np.empty((0, 2)), empty, empty, empty)
+        number = empty.astype(np.int64)
+        return cls(number, number, np.empty((0, 2)), empty, empty, empty, number)
 
     def keep(self, mask: NDArray[np.bool_]) -> _Open:
         return _Open(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
@@ -113,13 +118,15 @@ def _link_all(frames: Ints, place: Floats, se: Floats, logs: Floats, *, step_px:
         moved = np.full(stop - start, step_px / 4)
         step = np.hypot(*(place[now][columns] - opened.place_px[rows]).T)
         moved[columns] = 0.7 * opened.moved_px[rows] + 0.3 * step / np.sqrt(frame - opened.frame[rows])
+        spots = np.ones(stop - start, dtype=np.int64)
+        spots[columns] += opened.spots[rows]
         new = chosen < 0
         chosen[new] = np.arange(count, count + int(new.sum()))
         count += int(new.sum())
         tracks[now] = chosen
         going_on = np.ones(len(opened.track), dtype=bool)
         going_on[rows] = False
-        now_open = _Open(chosen, np.full(stop - start, frame), place[now], se[now], logs[now], moved)
+        now_open = _Open(chosen, np.full(stop - start, frame), place[now], se[now], logs[now], moved, spots)
         opened = opened.keep(going_on).join(now_open)
     return tracks
 
@@ -145,16 +152,17 @@ def _assign(
     change = (logs[columns] - opened.log_counts[rows]) / BRIGHTNESS_SIGMA
     cost = squared / expected + np.log(expected) - np.log((0.1 * step_px) ** 2) + np.minimum(change**2, 25)
     cost = cost + GAP_COST * (waited[rows] - 1)
-    worst = step_px**2 / (0.02 * step_px**2) + 40
-    return _cheapest(rows, columns, cost, len(opened.track), len(place), worst)
+    alone = NOT_LINKING + SENIORITY * np.minimum(opened.spots, SENIOR_SPOTS)
+    return _cheapest(rows, columns, cost, alone, len(place))
 
 
 def _cheapest(
-    rows: Ints, columns: Ints, cost: Floats, n_rows: int, n_columns: int, not_linking: float
+    rows: Ints, columns: Ints, cost: Floats, not_linking: Floats, n_columns: int
 ) -> tuple[Ints, Ints]:
-    """Solve the assignment in which every row may stay alone at the price `not_linking`."""
+    """Solve the assignment in which every row may stay alone at its price `not_linking`."""
+    n_rows = len(not_linking)
     alone = np.arange(n_rows)
-    weights = np.concatenate([cost, np.full(n_rows, not_linking)])
+    weights = np.concatenate([cost, not_linking])
     weights = weights - weights.min() + 1.0
     graph = coo_matrix(
         (weights, (np.concatenate([rows, alone]), np.concatenate([columns, n_columns + alone]))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ MAX_MAGNIFICATION = 1.5
 ZOOM = 1.5
 """Cells are looked at so much larger than the working diameter, for finer outlines, once that is known."""
 TRIAL_STEP = 1.4
+SURE_SCORE = 0.75
+"""Small cells need large images, so they are looked for last, and not once a diameter fitted this well."""
 MIN_WORKING_AREA = 0.03
 """Cells below this share of a cell of working diameter are noise."""
 
@@ -98,8 +100,7 @@ class CellFinder:
             px; None if there are no cells at any scale.
         """
         trials = self._trial_diameters(image.shape, smallest_px, largest_px)
-        results = [(trial, *self._look(image, trial)) for trial in trials]
-        return choose_diameter(results)
+        return choose_diameter((trial, *self._look(image, trial)) for trial in reversed(trials))
 
     def _trial_diameters(self, shape: tuple[int, ...], smallest_px: float, largest_px: float) -> list[float]:
         low = max(smallest_px, self.working_diameter_px / MAX_MAGNIFICATION)
@@ -131,13 +132,19 @@ class CellFinder:
         return decode(output[:2], output[2], diameter_px=diameter_px, min_area_px=max(least, 8))
 
 
-def choose_diameter(results: list[tuple[float, float, float]]) -> float | None:
-    """Pick the self-consistent diameter from (tried, found, confidence) of each trial, px."""
-    found = [(tried, seen, sure) for tried, seen, sure in results if seen > 0]
-    if not found:
-        return None
-    score = [sure * np.exp(-2 * np.log(seen / tried) ** 2) for tried, seen, sure in found]
-    return found[int(np.argmax(score))][1]
+def choose_diameter(trials: Iterable[tuple[float, float, float]]) -> float | None:
+    """Pick the self-consistent diameter from (tried, found, confidence) of trials, px, the cheapest first.
+
+    No further trial is drawn once one is worse than a sure one before it.
+    """
+    best, chosen = 0.0, None
+    for tried, seen, sure in trials:
+        score = sure * np.exp(-2 * np.log(seen / tried) ** 2) if seen > 0 else 0.0
+        if score > best:
+            best, chosen = score, seen
+        elif best > SURE_SCORE:
+            break
+    return chosen
 
 
 def confidence(labels: NDArray[np.int32], output: NDArray[np.float32]) -> float:

@@ -16,7 +16,7 @@ NEIGHBOURS = 18
 
 @dataclass(frozen=True)
 class CellPreset:
-    """How the cells of one kind look and move (SCIENCE §7).
+    """How the cells of one kind look and move.
 
     Attributes
     ----------
