@@ -20,8 +20,9 @@ MAX_MAGNIFICATION = 1.5
 ZOOM = 1.5
 """Cells are looked at so much larger than the working diameter, for finer outlines, once that is known."""
 TRIAL_STEP = 1.4
-SURE_SCORE = 0.75
-"""Small cells need large images, so they are looked for last, and not once a diameter fitted this well."""
+SURE_SCORE, SAME_LOG_RATIO = 0.75, 0.2
+"""Small cells need large images, so they are looked for last, and not once a diameter fitted so well and the
+next trial, which fits worse, found the same within this difference of logarithms."""
 MIN_WORKING_AREA = 0.03
 """Cells below this share of a cell of working diameter are noise."""
 
@@ -135,14 +136,14 @@ class CellFinder:
 def choose_diameter(trials: Iterable[tuple[float, float, float]]) -> float | None:
     """Pick the self-consistent diameter from (tried, found, confidence) of trials, px, the cheapest first.
 
-    No further trial is drawn once one is worse than a sure one before it.
+    No further trial is drawn once one is worse than a sure one before it and finds about the same diameter.
     """
     best, chosen = 0.0, None
     for tried, seen, sure in trials:
         score = sure * np.exp(-2 * np.log(seen / tried) ** 2) if seen > 0 else 0.0
         if score > best:
             best, chosen = score, seen
-        elif best > SURE_SCORE:
+        elif chosen and seen > 0 and best > SURE_SCORE and abs(np.log(seen / chosen)) < SAME_LOG_RATIO:
             break
     return chosen
 

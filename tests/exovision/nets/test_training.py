@@ -103,6 +103,13 @@ def test_the_diameter_that_is_found_again_wins():
     assert choose_diameter([(10, 0, 0.9), (20, 0, 0.9)]) is None
 
 
+def test_small_cells_are_not_looked_for_once_two_trials_agree_on_larger_ones():
+    trials = iter([(80, 61, 0.9), (57, 60, 0.95), (40, 58, 0.95), (28, 28, 1.0)])
+    assert choose_diameter(trials) == 60
+    assert next(trials) == (28, 28, 1.0)
+    assert choose_diameter([(200, 210, 0.95), (140, 110, 0.9), (28, 28, 1.0)]) == 28
+
+
 def test_small_cells_are_dropped_and_the_rest_numbered_anew():
     labels = np.array([[1, 1, 1, 0], [2, 0, 5, 5], [0, 0, 5, 5]], dtype=np.int32)
     assert drop_small(labels, 3).tolist() == [[1, 1, 1, 0], [0, 0, 2, 2], [0, 0, 2, 2]]
