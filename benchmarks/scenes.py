@@ -41,7 +41,9 @@ def main() -> None:
             labels = open_labels(given, movie) if options.given_labels else None
             started = time.process_time()
             result = exovision.analyse(movie, labels=labels, device="cpu")
-            print(f"{name}: {(time.process_time() - started) / movie.n_frames:.2f} CPU-s per frame", flush=True)
+            print(
+                f"{name}: {(time.process_time() - started) / movie.n_frames:.2f} CPU-s per frame", flush=True
+            )
             result.save(work / "result" / name)
         scores = score(work / "result", work / "truth")
     print(scores.to_table().to_string(index=False))

@@ -143,8 +143,8 @@ class _Stream:
         ]
         if not first:
             raise InputError(
-                f"{self.movie.path or self.movie.name}: the exosome channel must hold an image, got only zeros "
-                "in every frame; check --channels and the file"
+                f"{self.movie.path or self.movie.name}: the exosome channel must hold an image, got "
+                "only zeros in every frame; check --channels and the file"
             )
         detector.prepare(np.stack(first))
         return detector
@@ -167,7 +167,7 @@ class _Stream:
                 return
 
     def times_s(self) -> NDArray[np.float64]:
-        """Return the times of the exosome channel (without one, of the cells), NaN where it was not usable."""
+        """Return the times of the exosome channel (without one, of the cells), NaN where not usable."""
         role = "exosome" if "exosome" in self.movie.roles else self.cell_role
         if role is None:
             return self.movie.times_s[:, 0]
@@ -258,9 +258,7 @@ class _Stream:
         if self.outlines is None:
             return placed
         cell, distance, along = self.outlines.place(spots[["y_px", "x_px"]].to_numpy())
-        return placed.assign(
-            cell_id=pd.array(cell, dtype="Int64"), membrane_distance_um=distance, contour_um=along
-        )
+        return placed.assign(cell_id=cell, membrane_distance_um=distance, contour_um=along)
 
 
 def _consecutive(frames: list[int]) -> Iterator[range]:

@@ -50,7 +50,9 @@ class CellSettings(Stage):
         None, description="weights file from `train cells`; None: those that come along"
     )
     diameter_um: float | None = Field(None, gt=0, description="typical cell diameter; None: from the data")
-    snap_to_membrane: bool = Field(True, description="move outlines onto a stained membrane, where there is one")
+    snap_to_membrane: bool = Field(
+        True, description="move outlines onto a stained membrane, where there is one"
+    )
     min_area_um2: float = Field(5.0, ge=0, description="smaller objects are dropped")
     min_overlap: float = Field(0.2, gt=0, le=1, description="IoU that links a cell to the next frame")
     max_gap_frames: int = Field(3, ge=0, description="frames that a cell may be missing")
@@ -67,7 +69,9 @@ class ExosomeSettings(Stage):
     """How exosomes are found, localised and linked."""
 
     psf_sigma_um: float | None = Field(None, gt=0, description="PSF standard deviation; None: from the data")
-    false_alarms_per_frame: float = Field(10.0, gt=0, description="expected noise peaks kept per 512 x 512 px")
+    false_alarms_per_frame: float = Field(
+        10.0, gt=0, description="expected noise peaks kept per 512 x 512 px"
+    )
     min_probability: float = Field(
         0.5, ge=0, le=1, description="spots below are left out unless a track bears them out"
     )

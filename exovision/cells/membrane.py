@@ -51,7 +51,7 @@ def snap_to_membrane(
     The line maximises the summed height above the brighter side, less a cost for steps
     sideways, by dynamic programming (Amini 1990, doi:10.1109/34.57681).
     """
-    smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), sigma_px)
+    smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px), dtype=np.float32)
     snapped = labels.copy()
     for cell, traced in trace_regions(np.pad(labels, 1)).items():
         outline = _even(smooth_closed(traced - 1, cutoff_px=reach_px))
@@ -106,7 +106,7 @@ def _sample(image: NDArray[np.float32], outline: Floats, normals: Floats, offset
     return sampled.astype(np.float64)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _best_path(gain: Floats, stiffness: float) -> NDArray[np.int64]:
     """Return the closed path of largest gain, one column per row of (N, M), steps of at most one column."""
     rows, columns = gain.shape

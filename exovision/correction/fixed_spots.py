@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, diags, vstack
+from scipy.sparse import coo_array, diags_array, vstack
 from scipy.sparse.linalg import spsolve
 
 Floats = NDArray[np.float64]
@@ -73,7 +73,8 @@ def _together(paths: Floats) -> list[int]:
             if float((rest**2 / variance[common, None]).mean()) < MAX_CHI2:
                 friends[i].append(j)
                 friends[j].append(i)
-    return sorted(max(friends, key=len)) if friends else []
+    sizes = [len(group) for group in friends]
+    return sorted(friends[sizes.index(max(sizes))]) if sizes else []
 
 
 def _common_path(paths: Floats) -> Floats:
@@ -83,10 +84,10 @@ def _common_path(paths: Floats) -> Floats:
     weight = 1 / np.sqrt(paths[track, frame, 2])
     rows = np.arange(track.size)
     columns = np.concatenate([frame, frames + track])
-    seen = coo_matrix((np.tile(weight, 2), (np.tile(rows, 2), columns)), shape=(rows.size, frames + n))
-    walk = diags([-1.0, 1.0], [0, 1], shape=(frames - 1, frames + n)) / STAGE_STEP_PX
-    origin = coo_matrix(([1e3], ([0], [0])), shape=(1, frames + n))
-    matrix = vstack([seen, walk, origin]).tocsc()
+    seen = coo_array((np.tile(weight, 2), (np.tile(rows, 2), columns)), shape=(rows.size, frames + n))
+    walk = diags_array([-1.0, 1.0], offsets=[0, 1], shape=(frames - 1, frames + n)) / STAGE_STEP_PX
+    origin = coo_array((np.array([1e3]), (np.array([0]), np.array([0]))), shape=(1, frames + n))
+    matrix = vstack([seen, walk, origin], format="csc")
     values = np.zeros((matrix.shape[0], 2))
     values[: rows.size] = paths[track, frame, :2] * weight[:, None]
     normal = matrix.T @ matrix

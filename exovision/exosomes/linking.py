@@ -22,8 +22,8 @@ BRIGHTNESS_SIGMA = 0.45
 LEAST_SURE = 0.3
 """Share of a track's spots that must be sure for the others to be borne out."""
 NOT_LINKING, SENIORITY, SENIOR_SPOTS = 90.0, 3.0, 8
-"""Price of ending a track: above any link's, and higher for tracks of more spots, so that noise beside one does
-not take its place."""
+"""Price of ending a track: above any link's, and higher for tracks of more spots, so that noise beside one
+does not take its place."""
 GAP_COST = 1.0
 """Added per missing frame, so that a link without a gap is preferred."""
 
@@ -85,8 +85,9 @@ def link(
     Notes
     -----
     A link costs its squared displacement over the variance expected from what the track has done so far and
-    from the localisation errors, plus the squared change of log brightness; the assignment between open tracks
-    and the spots of a frame is optimal (Jaqaman 2008, doi:10.1038/nmeth.1237). Only open tracks are held.
+    from the localisation errors, plus the squared change of log brightness; the assignment between open
+    tracks and the spots of a frame is optimal (Jaqaman 2008, doi:10.1038/nmeth.1237). Only open tracks are
+    held.
     """
     order = np.full(len(times_s), -1, dtype=np.int64)
     acquired = np.flatnonzero(np.isfinite(times_s))
@@ -174,7 +175,7 @@ def _cheapest(
 
 
 def _numbered(spots: pd.DataFrame, tracks: Ints, sure: NDArray[np.bool_], least: int) -> pd.Series[int]:
-    """Number the tracks with enough sure spots by first frame, y and x; they begin and end with a sure one."""
+    """Give the tracks with enough sure spots numbers by first frame, y, x; both ends are sure."""
     ids = pd.array(np.full(len(spots), -1), dtype="Int64")
     ids[:] = pd.NA
     if tracks.size:
