@@ -1,0 +1,71 @@
+"""Small simulated scenes of which everything is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from exovision.simulation.movie import Backdrop, Simulation
+from exovision.simulation.optics import ExosomeLight
+from exovision.simulation.scene import Cells, Exosomes, Imaging, Scene
+from exovision.simulation.truth import Truth
+
+NOTHING = {
+    "free_per_um2": 0.0,
+    "stuck_per_um2": 0.0,
+    "dye_per_um2": 0.0,
+    "dockings_per_cell_hour": 0.0,
+    "tethered_per_cell_hour": 0.0,
+    "beneath_per_cell": 0.0,
+}
+
+
+@dataclass(frozen=True)
+class Played:
+    """A simulation that was run: frames (T, Y, X), what lies behind them and the truth's tables."""
+
+    exosomes: np.ndarray
+    backdrops: list[Backdrop]
+    tables: dict[str, pd.DataFrame]
+
+
+@pytest.fixture(scope="session")
+def dark() -> Callable[..., Scene]:
+    """Give a scene of one small cell without vesicles, clouds, shading, drift or bleed, and what is asked for."""
+
+    def make(*, imaging: Any = None, cells: Any = None, exosomes: Any = None) -> Scene:
+        plain = {
+            "shape_px": (64, 64),
+            "frames": 4,
+            "haze": 0.0,
+            "shading": 0.0,
+            "drift_um_min": 0.0,
+            "bleed": 0.0,
+        }
+        bare = {"count": 1, "radius_um": 1.5, "margin_radii": -1.6, "lysosomes_per_cell": 0.0}
+        return Scene(
+            name="dark",
+            imaging=Imaging(**{**plain, **(imaging or {})}),
+            cells=Cells(**{**bare, "autofluorescence_photons": 0.0, **(cells or {})}),
+            exosomes=Exosomes(**{**NOTHING, **(exosomes or {})}),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def play() -> Callable[[Simulation], Played]:
+    """Run a simulation in memory."""
+
+    def run(simulation: Simulation) -> Played:
+        light = ExosomeLight(np.random.default_rng(simulation.seed), simulation.scene)
+        truth = Truth(simulation.scene, light, simulation.cell_ids)
+        made = list(simulation.frames(truth, light))
+        return Played(np.stack([image for _, image in made]), [back for back, _ in made], truth.tables())
+
+    return run
