@@ -32,6 +32,8 @@ app.add_typer(samples_app, name="samples")
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 
+INTERRUPTED = 130
+
 Inputs = Annotated[list[Path], typer.Argument(help="Files or folders; every movie found is used.")]
 Out = Annotated[Path, typer.Option("--out", help="Output folder.")]
 Channels = Annotated[
@@ -63,7 +65,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort, Cancelled):
-        return _say_error("interrupted: finished movies are kept; run the same command again to go on", 130)
+        code = INTERRUPTED
     except ExovisionError as error:
         return _say_error(f"error: {' '.join(str(error).split())}", error.exit_code)
     except Exception as error:
@@ -71,6 +73,9 @@ def run(arguments: list[str]) -> int:
         if not hasattr(error, "format_message"):
             raise
         return _say_error(f"error: {error.format_message() or 'a command is needed; see --help'}", 2)
+    # Some versions of Typer turn Ctrl-C into this code themselves.
+    if code == INTERRUPTED:
+        return _say_error("interrupted: finished movies are kept; run the same command again to go on", code)
     return code if isinstance(code, int) else 0
 
 
