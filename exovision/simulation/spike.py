@@ -8,10 +8,12 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from skimage.draw import polygon
 
 from exovision.errors import InputError, SettingsError
 from exovision.numerics.contours import smooth_closed, trace_regions
 from exovision.records import LabelStack, Movie
+from exovision.simulation.cells import rasterise
 from exovision.simulation.movie import Backdrop, Simulation
 from exovision.simulation.particles import Floats
 from exovision.simulation.scene import Scene
@@ -133,7 +135,10 @@ def _complex(outline: Floats) -> Any:
 def _paint(outlines: dict[int, Floats], shape: tuple[int, int]) -> NDArray[np.int32]:
     """Draw the outlines; where smoothed neighbours overlap, the later id wins."""
     canvas = np.zeros(shape, dtype=np.int32)
+    one = np.ones(1, dtype=np.int32)
     for cell, outline in outlines.items():
-        points = np.rint(outline[:, ::-1] * 256).astype(np.int32)
-        cv2.fillPoly(canvas, [points[:, None]], int(cell), shift=8)
+        top, left = np.maximum(np.floor(outline.min(axis=0)), 0).astype(int)
+        bottom, right = np.ceil(outline.max(axis=0)).astype(int) + 1
+        box = canvas[top:bottom, left:right]
+        box[rasterise((outline - [top, left])[None], one, (box.shape[0], box.shape[1])) > 0] = cell
     return canvas

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from exovision.simulation.movie import Backdrop, Simulation
+from exovision.simulation.movie import LIGHT, Backdrop, Simulation
 from exovision.simulation.optics import ExosomeLight
 from exovision.simulation.scene import Cells, Exosomes, Imaging, Scene
 from exovision.simulation.truth import Truth
@@ -36,7 +36,7 @@ class Played:
 
 @pytest.fixture(scope="session")
 def dark() -> Callable[..., Scene]:
-    """Give a scene of one small cell without vesicles, clouds, shading, drift or bleed, and what is asked for."""
+    """Give a scene of one small cell without vesicles, clouds, shading, drift or bleed, but what is asked."""
 
     def make(*, imaging: Any = None, cells: Any = None, exosomes: Any = None) -> Scene:
         plain = {
@@ -50,7 +50,7 @@ def dark() -> Callable[..., Scene]:
         bare = {"count": 1, "radius_um": 1.5, "margin_radii": -1.6, "lysosomes_per_cell": 0.0}
         return Scene(
             name="dark",
-            imaging=Imaging(**{**plain, **(imaging or {})}),
+            imaging=Imaging(**{**plain, "drift_um_min": 0.0, **(imaging or {})}),
             cells=Cells(**{**bare, "autofluorescence_photons": 0.0, **(cells or {})}),
             exosomes=Exosomes(**{**NOTHING, **(exosomes or {})}),
         )
@@ -63,7 +63,7 @@ def play() -> Callable[[Simulation], Played]:
     """Run a simulation in memory."""
 
     def run(simulation: Simulation) -> Played:
-        light = ExosomeLight(np.random.default_rng(simulation.seed), simulation.scene)
+        light = ExosomeLight(np.random.default_rng([simulation.seed, LIGHT]), simulation.scene)
         truth = Truth(simulation.scene, light, simulation.cell_ids)
         made = list(simulation.frames(truth, light))
         return Played(np.stack([image for _, image in made]), [back for back, _ in made], truth.tables())
