@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from skimage.draw import polygon
 
 from exovision.numerics.contours import smooth_closed, trace_regions
 
@@ -44,7 +45,7 @@ def snap_to_membrane(
     -------
     ndarray of shape (Y, X)
         The same ids. A cell without a clear bright line around it (another stain, phase contrast) keeps its
-        outline; where moved outlines overlap, the cell with the larger id wins.
+        outline; where moved outlines overlap, the smaller cell wins.
 
     Notes
     -----
@@ -52,16 +53,15 @@ def snap_to_membrane(
     sideways, by dynamic programming (Amini 1990, doi:10.1109/34.57681).
     """
     smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px), dtype=np.float32)
-    snapped = labels.copy()
+    areas = np.bincount(labels.ravel())
+    moved = {}
     for cell, traced in trace_regions(np.pad(labels, 1)).items():
         outline = _even(smooth_closed(traced - 1, cutoff_px=reach_px))
-        moved = _snap(outline, smooth, reach_px, RIDGE_SIGMAS * sigma_px)
-        if moved is not None:
-            snapped[labels == cell] = 0
-            points = np.rint(moved[:, None, ::-1] * 16).astype(np.int32)
-            mask = np.zeros(labels.shape, dtype=np.uint8)
-            cv2.fillPoly(mask, [points], 1, shift=4)
-            snapped[mask > 0] = cell
+        moved[cell] = _snap(outline, smooth, reach_px, RIDGE_SIGMAS * sigma_px)
+    onto = [(cell, outline) for cell, outline in moved.items() if outline is not None]
+    snapped = np.where(np.isin(labels, [cell for cell, _ in onto]), 0, labels).astype(np.int32)
+    for cell, outline in sorted(onto, key=lambda one: -areas[one[0]]):
+        snapped[polygon(outline[:, 0], outline[:, 1], labels.shape)] = cell
     return snapped
 
 

@@ -164,3 +164,12 @@ def test_zones_without_cells_are_an_empty_table():
         np.zeros((20, 20), dtype=np.int32), pixel_size_um=1.0, band_um=1.0, ring_inner_um=1, ring_outer_um=3
     )
     assert list(zones.columns) == ["cell_id", "band_um2", "ring_um2"] and zones.empty
+
+
+def test_a_sliver_at_the_edge_of_the_image_has_an_outline() -> None:
+    labels = np.zeros((20, 30), dtype=np.int32)
+    labels[0, 5:7], labels[10, 29], labels[8:12, 8:12] = 1, 2, 3
+    outlines = Outlines.from_labels(labels, pixel_size_um=0.1)
+    cell, distance, _ = outlines.place(np.array([[0.0, 5.5], [10.0, 29.0], [9.5, 9.5]]))
+    assert list(cell) == [1, 2, 3]
+    assert (distance < 0).all()
