@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.draw import polygon
 
 from exovision.errors import InputError, SettingsError
 from exovision.numerics.contours import smooth_closed, trace_regions
