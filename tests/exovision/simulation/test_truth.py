@@ -23,7 +23,12 @@ def played(play):
     scene = load_scene("tiny")
     facts = scene.model_dump()
     facts["exosomes"] |= {"free_per_um2": 0.05, "tethered_per_cell_hour": 200}
-    facts["exosomes"] |= {"photons_min": 10, "photons_gsd": 3.0, "fates": {"left_focus": 5.0}}
+    facts["exosomes"] |= {
+        "photons_min": 10,
+        "photons_median": 150,
+        "photons_gsd": 3.0,
+        "fates": {"left_focus": 5.0},
+    }
     return play(simulate(Scene.model_validate(facts), seed=5))
 
 

@@ -63,6 +63,8 @@ def test_a_docking_lasts_from_arrival_to_end_and_its_frames_are_those_in_which_i
         (0, 12, -40.0, 25.5, "left"),
         (3, 19, 5.5, 300.0, "right"),
         (0, 19, -40.0, 300.0, "both"),
+        (0, 12, -0.5, 25.5, "left"),
+        (3, 19, 5.5, 38.5, "right"),
         (6, 12, 5.5, 25.5, "left"),
         (3, 9, 5.5, 25.5, "right"),
     ],
