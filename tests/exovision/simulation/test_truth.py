@@ -22,7 +22,7 @@ def played(play):
     """The tiny scene with free and tethered vesicles, dim ones and such that leave focus."""
     scene = load_scene("tiny")
     facts = scene.model_dump()
-    facts["exosomes"] |= {"free_per_um2": 0.05, "tethered_per_cell_hour": 200}
+    facts["exosomes"] |= {"free_per_um2": 0.05, "tethered_per_cell_hour": 200, "fates": {"left_focus": 5.0}}
     facts["exosomes"] |= {
         "photons_min": 10,
         "photons_median": 150,
