@@ -53,7 +53,7 @@ class CellSettings(Stage):
     snap_to_membrane: bool = Field(
         True, description="move outlines onto a stained membrane, where there is one"
     )
-    min_area_um2: float = Field(5.0, ge=0, description="smaller objects are dropped")
+    min_area_um2: float = Field(1.5, ge=0, description="smaller objects are dropped")
     min_overlap: float = Field(0.2, gt=0, le=1, description="IoU that links a cell to the next frame")
     max_gap_frames: int = Field(3, ge=0, description="frames that a cell may be missing")
 

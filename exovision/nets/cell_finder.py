@@ -23,7 +23,9 @@ TRIAL_STEP = 1.4
 SURE_SCORE, SAME_LOG_RATIO = 0.75, 0.2
 """Small cells need large images, so they are looked for last, and not once a diameter fitted so well and the
 next trial, which fits worse, found the same within this difference of logarithms."""
-MIN_WORKING_AREA = 0.03
+MIRROR_PX = 16
+"""Images go on mirrored beyond their border, so that cells cut by it have their centre in view."""
+MIN_WORKING_AREA = 0.01
 """Cells below this share of a cell of working diameter are noise."""
 
 
@@ -79,8 +81,12 @@ class CellFinder:
         """
         shape = (images.shape[1], images.shape[2])
         small = self._small_shape(shape, diameter_px / ZOOM)
-        output = self._predict(np.stack([normalise(resize(image, small)) for image in images]))
-        found = [self._decode(one, diameter_px * small[0] / shape[0]) for one in output]
+        mirrored = [(0, 0), *[(MIRROR_PX, MIRROR_PX)] * 2]
+        resized = np.stack([normalise(resize(image, small)) for image in images])
+        output = self._predict(np.pad(resized, mirrored, mode="symmetric"))
+        inner = (slice(MIRROR_PX, -MIRROR_PX),) * 2
+        found = [self._decode(one, diameter_px * small[0] / shape[0])[inner] for one in output]
+        output = output[(..., *inner)]
         labels = [lift(one, probability(out[2]), shape) for one, out in zip(found, output)]
         return np.stack([drop_small(one, min_area_px) for one in labels])
 
