@@ -24,6 +24,9 @@ DIFFUSION_GRID: tuple[tuple[float, ...], ...] = (
     (0.0, 0.1, 0.6, 4.0),
 )
 """Diffusion coefficients that each state allows with equal weight, in units of the docked limit (P)."""
+GROUP = np.repeat(np.arange(len(DIFFUSION_GRID)), [len(grid) for grid in DIFFUSION_GRID])
+PRIOR = np.repeat([1 / len(DIFFUSION_GRID) / len(grid) for grid in DIFFUSION_GRID], np.bincount(GROUP))
+"""State and prior probability of each pair of a state and a diffusion coefficient."""
 ALONG_MEMBRANE = (False, True, True, False)
 """In the band an exosome moves along an outline, elsewhere in the plane."""
 
@@ -42,9 +45,10 @@ def decode(
 ) -> list[tuple[Ints, Floats]]:
     """Find the most likely sequence of states of each track, and the probability of each state.
 
-    A hidden Markov model. Distances are uniform within the state's range, blurred by the error of spot and
-    outline; steps in the cell's frame are normal with the state's diffusion, in the band along a line of any
-    direction. A step counts half for the frame before and half for the frame after, so that a reversed movie
+    A hidden Markov model whose hidden states are pairs of a state and one of the diffusion coefficients that
+    it allows, kept until the next change. Distances are uniform within the state's range, blurred by the
+    error of spot and outline; steps in the cell's frame are normal with that diffusion, in the band along a
+    line of any direction. A step counts half for the frame before and half for the frame after, so that a reversed movie
     gives the reversed answer.
 
     Parameters
@@ -73,20 +77,22 @@ def decode(
     for start in range(0, len(order), BLOCK):
         block = order[start : start + BLOCK]
         longest = len(tracks[block[-1]])
-        evidence = np.zeros((len(block), longest, len(DIFFUSION_GRID)))
+        evidence = np.zeros((len(block), longest, PRIOR.size))
         stay = np.ones((len(block), max(longest - 1, 0)))
         for row, i in enumerate(block):
             n = len(tracks[i])
             evidence[row, :n] = _evidence(tracks[i], float(band_um[i]), outline_um, settings)
             stay[row, : n - 1] = np.exp(-np.diff(tracks[i].times_s) / persistence)
-        paths, probabilities = _viterbi(evidence, stay), _posterior(evidence, stay)
+        paths = GROUP[_viterbi(evidence, stay, PRIOR)]
+        firsts = np.searchsorted(GROUP, np.arange(len(DIFFUSION_GRID)))
+        probabilities = np.add.reduceat(_posterior(evidence, stay, PRIOR), firsts, axis=2)
         for row, i in enumerate(block):
             decoded[i] = paths[row, : len(tracks[i])], probabilities[row, : len(tracks[i])]
     return [decoded[i] for i in range(len(tracks))]
 
 
 def _evidence(track: Track, band_um: float, outline_um: float, settings: EventSettings) -> Floats:
-    """Return log likelihoods of shape (N, 4) of the distances and steps of one track."""
+    """Return log likelihoods of shape (N, S) of the distances and steps of one track."""
     error = np.sqrt(track.se_um**2 + outline_um**2)
     d = track.distance_um
     density = np.stack(
@@ -98,7 +104,7 @@ def _evidence(track: Track, band_um: float, outline_um: float, settings: EventSe
         axis=1,
     )
     place = np.log((1 - OUTLIER_SHARE) * density + OUTLIER_SHARE / OUTLIER_RANGE_UM)
-    evidence: Floats = np.where(np.isfinite(d)[:, None], place, 0.0)
+    evidence: Floats = np.where(np.isfinite(d)[:, None], place, 0.0)[:, GROUP]
     if len(track) > 1:
         steps = _step_evidence(track, settings.docked_max_diffusion_um2_s)
         evidence[1:] += steps / 2
@@ -107,7 +113,7 @@ def _evidence(track: Track, band_um: float, outline_um: float, settings: EventSe
 
 
 def _step_evidence(track: Track, unit_um2_s: float) -> Floats:
-    r"""Return log likelihoods of shape (N - 1, 4) of the steps in the cell's frame.
+    r"""Return log likelihoods of shape (N - 1, S) of the steps in the cell's frame.
 
     A step of length r along a line of unknown direction, with variances u along and v across it, has density
 
@@ -123,50 +129,48 @@ def _step_evidence(track: Track, unit_um2_s: float) -> Floats:
         across = noise if on_line else along
         bessel = i0e(squared / 4 * (1 / across - 1 / along))
         normal = np.log(bessel / (2 * np.pi * np.sqrt(along * across))) - squared / (2 * along)
-        columns.append(logsumexp(normal, axis=1) - np.log(len(grid)))
+        columns.append(normal)
     wrong = np.log(OUTLIER_SHARE / OUTLIER_RANGE_UM**2)
-    logs: Floats = np.logaddexp(np.stack(columns, axis=1), wrong)
+    logs: Floats = np.logaddexp(np.concatenate(columns, axis=1), wrong)
     return logs
 
 
-def _transition(stay: Floats, states: int) -> Floats:
-    """Return transition probabilities of shape (B, S, S) for one step: stay, or draw a state anew."""
-    same = np.broadcast_to(np.eye(states), (len(stay), states, states))
-    return stay[:, None, None] * same + (1 - stay[:, None, None]) / states
-
-
-def _viterbi(evidence: Floats, stay: Floats) -> Ints:
-    """Return the most likely paths of shape (B, N)."""
+def _viterbi(evidence: Floats, stay: Floats, prior: Floats) -> Ints:
+    """Return the most likely paths of shape (B, N); a change draws the state after it from the prior."""
     n_tracks, n, states = evidence.shape
-    best = evidence[:, 0].copy()
+    every = np.arange(n_tracks)
+    best = evidence[:, 0] + np.log(prior)
     came_from = np.zeros((n_tracks, n, states), dtype=np.int64)
     for t in range(1, n):
+        change = (1 - stay[:, t - 1, None]) * prior
+        first = best.argmax(axis=1)
         with np.errstate(divide="ignore"):
-            scores = best[:, :, None] + np.log(_transition(stay[:, t - 1], states))
-        came_from[:, t] = scores.argmax(axis=1)
-        best = scores.max(axis=1) + evidence[:, t]
+            changed = best[every, first][:, None] + np.log(change)
+        stayed = best + np.log(stay[:, t - 1, None] + change)
+        came_from[:, t] = np.where(stayed >= changed, np.arange(states), first[:, None])
+        best = np.maximum(stayed, changed) + evidence[:, t]
     path = np.empty((n_tracks, n), dtype=np.int64)
     path[:, -1] = best.argmax(axis=1)
-    every = np.arange(n_tracks)
     for t in range(n - 1, 0, -1):
         path[:, t - 1] = came_from[every, t, path[:, t]]
     return path
 
 
-def _posterior(evidence: Floats, stay: Floats) -> Floats:
+def _posterior(evidence: Floats, stay: Floats, prior: Floats) -> Floats:
     """Return state probabilities of shape (B, N, S) by the forward-backward recursions."""
-    _, n, states = evidence.shape
+    n = evidence.shape[1]
     likelihood = np.exp(evidence - evidence.max(axis=2, keepdims=True))
     forward = np.empty_like(likelihood)
     backward = np.ones_like(likelihood)
-    forward[:, 0] = likelihood[:, 0]
+    forward[:, 0] = prior * likelihood[:, 0]
     for t in range(1, n):
-        step = _transition(stay[:, t - 1], states)
-        ahead = np.einsum("bi,bij->bj", forward[:, t - 1], step) * likelihood[:, t]
-        forward[:, t] = ahead / ahead.sum(axis=1, keepdims=True)
+        before = forward[:, t - 1] / forward[:, t - 1].sum(axis=1, keepdims=True)
+        kept = stay[:, t - 1, None]
+        forward[:, t] = (kept * before + (1 - kept) * prior) * likelihood[:, t]
     for t in range(n - 2, -1, -1):
-        step = _transition(stay[:, t], states)
-        behind = np.einsum("bij,bj->bi", step, likelihood[:, t + 1] * backward[:, t + 1])
+        after = likelihood[:, t + 1] * backward[:, t + 1]
+        kept = stay[:, t, None]
+        behind = kept * after + (1 - kept) * (after @ prior)[:, None]
         backward[:, t] = behind / behind.sum(axis=1, keepdims=True)
     joint: Floats = forward * backward
     joint /= joint.sum(axis=2, keepdims=True)

@@ -135,8 +135,8 @@ def find_dockings(
 ) -> list[Docking]:
     """Find the intervals in which an exosome is docked.
 
-    A docking is a run of the state `SLOW`, gaps bridged, that lasts for the least time and number of frames,
-    whose median distance is in the band, which diffuses less than the limit along the membrane, in the cell's
+    A docking is a run of the state `SLOW`, gaps bridged, that is likely, lasts for the least time and number
+    of frames, whose median distance is in the band, which diffuses less than the limit along the membrane, in the cell's
     frame, and which is not shown to be fixed to the stage.
 
     Parameters
@@ -156,7 +156,10 @@ def find_dockings(
         that of moving with the cell at even odds.
     """
     parts = [slice(*run) for run in clock.runs(path == SLOW, track.frames)]
-    judged = [(part, _judge(track, part, clock, settings)) for part in parts]
+    sure = [
+        part for part in parts if float(np.mean(probabilities[part, SLOW])) >= settings.docked_min_probability
+    ]
+    judged = [(part, _judge(track, part, clock, settings)) for part in sure]
     held = [(part, *verdict) for part, verdict in judged if verdict is not None]
     ends = [part.start for part, *_ in held[1:]] + [len(track)]
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
+from scipy.special import log_expit
 
 from exovision.calibration import um_to_px
 from exovision.settings import ExosomeSettings
@@ -17,41 +18,52 @@ from exovision.settings import ExosomeSettings
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-BRIGHTNESS_SIGMA = 0.45
-"""Spread of the log brightness of one exosome between frames, beyond which a link becomes costly."""
+BRIGHTNESS_ERROR, BRIGHTNESS_SIGMA = 0.5, 0.1
+"""Relative error of the counts of a spot times its SNR; spread of log brightness beyond the errors (P)."""
+MISSED_HALF_SNR, MISSED_SLOPE = 1.6, 2.4
+"""An exosome of this SNR is missed in every second frame, in fewer with this slope on logits (P)."""
+IMPLAUSIBLE = 20.0
+"""Squared deviations of brightness and of missed frames, chi-squared, beyond which spots are never linked."""
 LEAST_SURE = 0.3
 """Share of a track's spots that must be sure for the others to be borne out."""
 NOT_LINKING, SENIORITY, SENIOR_SPOTS = 90.0, 3.0, 8
 """Price of ending a track: above any link's, and higher for tracks of more spots, so that noise beside one
 does not take its place."""
-GAP_COST = 1.0
-"""Added per missing frame, so that a link without a gap is preferred."""
 
 
-@dataclass
-class _Open:
-    """Tracks that may still go on: their last spots, one row each."""
+class _Seen(NamedTuple):
+    """Spots: frames among those acquired, places (N, 2) and errors in px, log counts, SNR."""
 
-    track: Ints
     frame: Ints
     place_px: Floats
     se_px: Floats
-    log_counts: Floats
+    light: Floats
+    snr: Floats
+
+    def part(self, which: Any) -> _Seen:
+        return _Seen(*(values[which] for values in self))
+
+
+class _Open(NamedTuple):
+    """Tracks that may still go on: their last spots, numbers, usual steps and lengths, a row each."""
+
+    seen: _Seen
+    track: Ints
     moved_px: Floats
-    spots: Ints = field(repr=False)
+    spots: Ints
 
     @classmethod
     def none(cls) -> _Open:
         empty = np.empty(0)
         number = empty.astype(np.int64)
-        return cls(number, number, np.empty((0, 2)), empty, empty, empty, number)
+        return cls(_Seen(number, np.empty((0, 2)), empty, empty, empty), number, empty, number)
 
-    def keep(self, mask: NDArray[np.bool_]) -> _Open:
-        return _Open(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+    def part(self, which: Any) -> _Open:
+        return _Open(self.seen.part(which), *(values[which] for values in self[1:]))
 
     def join(self, other: _Open) -> _Open:
-        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
-        return _Open(*(np.concatenate(pair) for pair in pairs))
+        seen = _Seen(*(np.concatenate(pair) for pair in zip(self.seen, other.seen)))
+        return _Open(seen, *(np.concatenate(pair) for pair in zip(self[1:], other[1:])))
 
 
 def link(
@@ -67,7 +79,7 @@ def link(
     Parameters
     ----------
     spots : DataFrame
-        `frame y_px x_px y_se_px x_se_px counts probability`, sorted by frame.
+        `frame y_px x_px y_se_px x_se_px counts snr probability`, sorted by frame.
     times_s : ndarray of shape (T,)
         Seconds; NaN for frames that were not acquired, which count as no gap.
     drift_px : ndarray of shape (T, 2), optional
@@ -85,8 +97,9 @@ def link(
     Notes
     -----
     A link costs its squared displacement over the variance expected from what the track has done so far and
-    from the localisation errors, plus the squared change of log brightness; the assignment between open
-    tracks and the spots of a frame is optimal (Jaqaman 2008, doi:10.1038/nmeth.1237). Only open tracks are
+    from the localisation errors, plus the squared change of log brightness, plus the price of every frame in
+    which an exosome so bright was missed; the assignment between open tracks and the spots of a frame is
+    optimal (Jaqaman 2008, doi:10.1038/nmeth.1237). Spots too unlike are never linked. Only open tracks are
     held.
     """
     order = np.full(len(times_s), -1, dtype=np.int64)
@@ -96,65 +109,72 @@ def link(
     frames = spots["frame"].to_numpy(dtype=np.int64)
     place = spots[["y_px", "x_px"]].to_numpy(dtype=np.float64) - drift[frames]
     se = np.sqrt((spots[["y_se_px", "x_se_px"]].to_numpy(dtype=np.float64) ** 2).mean(axis=1))
-    logs = np.log(np.maximum(spots["counts"].to_numpy(dtype=np.float64), 1e-9))
+    light = np.log(np.maximum(spots["counts"].to_numpy(dtype=np.float64), 1e-9))
+    seen = _Seen(order[frames], place, se, light, spots["snr"].to_numpy(dtype=np.float64))
     step_px = float(um_to_px(settings.max_step_um, pixel_size_um))
-    tracks = _link_all(order[frames], place, se, logs, step_px=step_px, max_gap=settings.max_gap_frames)
+    tracks = _link_all(seen, step_px=step_px, max_gap=settings.max_gap_frames)
     sure = spots["probability"].to_numpy(dtype=np.float64) >= settings.min_probability
     return _numbered(spots, tracks, sure, settings.min_track_spots)
 
 
-def _link_all(frames: Ints, place: Floats, se: Floats, logs: Floats, *, step_px: float, max_gap: int) -> Ints:
+def _link_all(seen: _Seen, *, step_px: float, max_gap: int) -> Ints:
     """Return a track number for every spot."""
-    tracks = np.empty(len(frames), dtype=np.int64)
+    tracks = np.empty(len(seen.frame), dtype=np.int64)
     opened = _Open.none()
     count = 0
-    starts = np.flatnonzero(np.diff(frames, prepend=-1))
-    for start, stop in zip(starts, [*starts[1:], len(frames)]):
-        now = slice(start, stop)
-        frame = int(frames[start])
-        opened = opened.keep(frame - opened.frame <= max_gap + 1)
-        rows, columns = _assign(opened, frame, place[now], se[now], logs[now], step_px)
+    starts = np.flatnonzero(np.diff(seen.frame, prepend=-1))
+    for start, stop in zip(starts, [*starts[1:], len(tracks)]):
+        now = seen.part(slice(start, stop))
+        frame = int(now.frame[0])
+        opened = opened.part(frame - opened.seen.frame <= max_gap + 1)
+        rows, columns = _assign(opened, now, step_px)
         chosen = np.full(stop - start, -1, dtype=np.int64)
         chosen[columns] = opened.track[rows]
+        before = opened.seen.part(rows)
         moved = np.full(stop - start, step_px / 4)
-        step = np.hypot(*(place[now][columns] - opened.place_px[rows]).T)
-        moved[columns] = 0.7 * opened.moved_px[rows] + 0.3 * step / np.sqrt(frame - opened.frame[rows])
+        step = np.hypot(*(now.place_px[columns] - before.place_px).T)
+        moved[columns] = 0.7 * opened.moved_px[rows] + 0.3 * step / np.sqrt(frame - before.frame)
         spots = np.ones(stop - start, dtype=np.int64)
         spots[columns] += opened.spots[rows]
         new = chosen < 0
         chosen[new] = np.arange(count, count + int(new.sum()))
         count += int(new.sum())
-        tracks[now] = chosen
+        tracks[start:stop] = chosen
         going_on = np.ones(len(opened.track), dtype=bool)
         going_on[rows] = False
-        now_open = _Open(chosen, np.full(stop - start, frame), place[now], se[now], logs[now], moved, spots)
-        opened = opened.keep(going_on).join(now_open)
+        opened = opened.part(going_on).join(_Open(now, chosen, moved, spots))
     return tracks
 
 
-def _assign(
-    opened: _Open, frame: int, place: Floats, se: Floats, logs: Floats, step_px: float
-) -> tuple[Ints, Ints]:
+def _assign(opened: _Open, now: _Seen, step_px: float) -> tuple[Ints, Ints]:
     """Return the rows (open tracks) and columns (spots) of the cheapest matching within reach."""
     none = np.empty(0, dtype=np.int64)
-    if not len(opened.track) or not len(place):
+    if not len(opened.track):
         return none, none
-    waited = (frame - opened.frame).astype(np.float64)
-    reach = step_px * np.sqrt(waited)
-    near = cKDTree(place).query_ball_point(opened.place_px, reach)
+    waited = (now.frame[0] - opened.seen.frame).astype(np.float64)
+    near = cKDTree(now.place_px).query_ball_point(opened.seen.place_px, step_px * np.sqrt(waited))
     rows = np.repeat(np.arange(len(near)), [len(found) for found in near])
     columns = np.array([j for found in near for j in found], dtype=np.int64)
-    if not rows.size:
-        return none, none
-    squared = ((place[columns] - opened.place_px[rows]) ** 2).sum(axis=1)
-    expected = 2 * (se[columns] ** 2 + opened.se_px[rows] ** 2) + waited[rows] * (
+    before, after = opened.seen.part(rows), now.part(columns)
+    unlike = _unlike(before, after)
+    squared = ((after.place_px - before.place_px) ** 2).sum(axis=1)
+    expected = 2 * (after.se_px**2 + before.se_px**2) + waited[rows] * (
         opened.moved_px[rows] ** 2 + (0.1 * step_px) ** 2
     )
-    change = (logs[columns] - opened.log_counts[rows]) / BRIGHTNESS_SIGMA
-    cost = squared / expected + np.log(expected) - np.log((0.1 * step_px) ** 2) + np.minimum(change**2, 25)
-    cost = cost + GAP_COST * (waited[rows] - 1)
+    cost = squared / expected + np.log(expected) - np.log((0.1 * step_px) ** 2) + unlike
+    likely = unlike <= IMPLAUSIBLE
+    if not likely.any():
+        return none, none
     alone = NOT_LINKING + SENIORITY * np.minimum(opened.spots, SENIOR_SPOTS)
-    return _cheapest(rows, columns, cost, alone, len(place))
+    return _cheapest(rows[likely], columns[likely], cost[likely], alone, len(now.frame))
+
+
+def _unlike(before: _Seen, after: _Seen) -> Floats:
+    """Return how unlikely pairs of spots are one exosome, by brightness and by the frames between, as χ²."""
+    error = BRIGHTNESS_SIGMA**2 + BRIGHTNESS_ERROR**2 * (1 / before.snr**2 + 1 / after.snr**2)
+    missed = -log_expit(MISSED_SLOPE * (MISSED_HALF_SNR - (before.snr + after.snr) / 2))
+    unlike: Floats = (after.light - before.light) ** 2 / error + 2 * missed * (after.frame - before.frame - 1)
+    return unlike
 
 
 def _cheapest(

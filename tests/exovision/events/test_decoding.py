@@ -70,15 +70,17 @@ def test_motion_along_a_line_is_judged_as_such():
 def test_the_decoded_path_is_the_best_of_all_paths_and_the_posterior_their_sum():
     rng = np.random.default_rng(3)
     evidence, stay = rng.normal(0, 1.5, (2, 4, 3)), rng.uniform(0.3, 0.9, (2, 3))
-    decoded, posterior = _viterbi(evidence, stay), _posterior(evidence, stay)
+    prior = np.array([0.5, 0.3, 0.2])
+    decoded, posterior = _viterbi(evidence, stay, prior), _posterior(evidence, stay, prior)
     for row in range(2):
         weights = {}
         for path in itertools.product(range(3), repeat=4):
             moves = [
-                stay[row, t] * (a == b) + (1 - stay[row, t]) / 3
+                stay[row, t] * (a == b) + (1 - stay[row, t]) * prior[b]
                 for t, (a, b) in enumerate(itertools.pairwise(path))
             ]
-            weights[path] = np.exp(sum(evidence[row, t, s] for t, s in enumerate(path))) * np.prod(moves)
+            seen = np.exp(sum(evidence[row, t, s] for t, s in enumerate(path)))
+            weights[path] = seen * prior[path[0]] * np.prod(moves)
         assert tuple(decoded[row]) == max(weights, key=weights.get)
         total = sum(weights.values())
         for t, s in itertools.product(range(4), range(3)):

@@ -10,7 +10,9 @@ TIMES = np.arange(30.0)
 
 def table(rows):
     spots = pd.DataFrame(rows, columns=["frame", "y_px", "x_px", "track"]).sort_values(["frame", "y_px"])
-    return spots.reset_index(drop=True).assign(y_se_px=0.1, x_se_px=0.1, counts=500.0, probability=0.99)
+    return spots.reset_index(drop=True).assign(
+        y_se_px=0.1, x_se_px=0.1, counts=500.0, snr=2.2, probability=0.99
+    )
 
 
 def walks(n=40, frames=30, seed=0, missing=0.0):
@@ -43,6 +45,19 @@ def test_a_gap_longer_than_allowed_ends_a_track():
     spots = table([(f, 10.0, 10.0, 0) for f in (0, 1, 2, 6, 7, 8)])
     assert linked(spots, max_gap_frames=2).tolist() == [1, 1, 1, 2, 2, 2]
     assert linked(spots, max_gap_frames=3).tolist() == [1] * 6
+
+
+def test_a_bright_exosome_is_not_taken_up_again_after_frames_in_which_it_would_have_been_seen():
+    spots = table([(f, 10.0, 10.0, 0) for f in (0, 1, 2, 6, 7, 8)])
+    assert linked(spots.assign(snr=2.2)).tolist() == [1] * 6
+    assert linked(spots.assign(snr=6.0)).tolist() == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_spot_of_another_brightness_is_another_exosome_unless_both_are_too_faint_to_tell():
+    spots = table([(f, 10.0, 10.0, 0) for f in range(6)])
+    spots["counts"] = np.where(spots["frame"] < 3, 500.0, 1500.0)
+    assert linked(spots.assign(snr=1.0)).tolist() == [1] * 6
+    assert linked(spots.assign(snr=6.0)).tolist() == [1, 1, 1, 2, 2, 2]
 
 
 def test_ids_start_at_one_by_first_frame_and_place_and_short_tracks_stay_unlinked():
