@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import i0e, logsumexp, ndtr
+from scipy.special import i0e, ndtr
 
 from exovision.events.motion import Track
 from exovision.settings import EventSettings
@@ -48,8 +48,8 @@ def decode(
     A hidden Markov model whose hidden states are pairs of a state and one of the diffusion coefficients that
     it allows, kept until the next change. Distances are uniform within the state's range, blurred by the
     error of spot and outline; steps in the cell's frame are normal with that diffusion, in the band along a
-    line of any direction. A step counts half for the frame before and half for the frame after, so that a reversed movie
-    gives the reversed answer.
+    line of any direction. A step counts half for the frame before and half for the frame after, so that a
+    reversed movie gives the reversed answer.
 
     Parameters
     ----------

@@ -136,8 +136,8 @@ def find_dockings(
     """Find the intervals in which an exosome is docked.
 
     A docking is a run of the state `SLOW`, gaps bridged, that is likely, lasts for the least time and number
-    of frames, whose median distance is in the band, which diffuses less than the limit along the membrane, in the cell's
-    frame, and which is not shown to be fixed to the stage.
+    of frames, whose median distance is in the band, which diffuses less than the limit along the membrane, in
+    the cell's frame, and which is not shown to be fixed to the stage.
 
     Parameters
     ----------
