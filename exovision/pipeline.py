@@ -257,8 +257,14 @@ class _Stream:
         )
         if self.outlines is None:
             return placed
-        cell, distance, along = self.outlines.place(spots[["y_px", "x_px"]].to_numpy())
-        return placed.assign(cell_id=cell, membrane_distance_um=distance, contour_um=along)
+        there = self.outlines.place(spots[["y_px", "x_px"]].to_numpy())
+        centres = self.cells[-1].set_index("cell_id")[["y_um", "x_um"]].reindex(there.cell_id).to_numpy()
+        return placed.assign(
+            cell_id=there.cell_id,
+            membrane_distance_um=there.distance_um,
+            contour_um=there.contour_um,
+            **dict(zip(schema.MEMBRANE_FRAME, (*there.normal.T, *centres.T))),
+        )
 
 
 def _consecutive(frames: list[int]) -> Iterator[range]:
@@ -318,7 +324,9 @@ def _conclude(stream: _Stream, started: float) -> Result:
 def _linked(stream: _Stream, times_s: NDArray[np.float64]) -> pd.DataFrame:
     """Link the spots; those that are neither likely nor borne out by a track are dropped."""
     settings = stream.settings
-    spots = schema.conform(_stack(stream.spots), schema.SPOTS)
+    spots = schema.conform(
+        _stack(stream.spots), {**schema.SPOTS, **dict.fromkeys(schema.MEMBRANE_FRAME, schema.FLOAT)}
+    )
     spots["exosome_id"] = link(
         spots,
         times_s=times_s,

@@ -51,6 +51,9 @@ SPOTS: Mapping[str, str] = {
     "contour_um": FLOAT,
     "state": TEXT,
 }
+MEMBRANE_FRAME = ("normal_y", "normal_x", "cell_y_um", "cell_x_um")
+"""Columns that spots have besides until events are found: the outward unit normal of the nearest membrane and
+the centroid of its cell."""
 EXOSOMES: Mapping[str, str] = {
     **dict.fromkeys(("exosome_id", "first_frame", "last_frame", "n_spots", "cell_id"), INT),
     "mean_counts": FLOAT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,28 @@ _MARGIN = 20
 _EDGE_PX = 0.36
 """From a pixel's centre to the edge if the next pixel is outside: .5 along the axes, less between. This value
 makes band areas right within 2.5 % on digitised discs, for bands of 1.5 px and wider."""
+
+
+class Placed(NamedTuple):
+    """Where points lie among the cells of one frame.
+
+    Attributes
+    ----------
+    cell_id : Int64 array of shape (M,)
+        The cell that holds the point, else the one with the nearest membrane; null without cells.
+    distance_um : ndarray of shape (M,)
+        Exact distance to that cell's outline, µm, negative inside; NaN without cells, and inside a cell that
+        has no membrane in the image.
+    contour_um : ndarray of shape (M,)
+        Position of the nearest membrane point along the outline, µm; NaN where the distance is.
+    normal : ndarray of shape (M, 2)
+        Outward unit normal (y, x) of the membrane there; NaN where the distance is.
+    """
+
+    cell_id: pd.api.extensions.ExtensionArray
+    distance_um: NDArray[np.float64]
+    contour_um: NDArray[np.float64]
+    normal: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -98,9 +121,7 @@ class Outlines:
             raise KeyError(cell_id)
         return self.vertices_px[self.starts[at[0]] : self.starts[at[0] + 1]]
 
-    def place(
-        self, points_px: NDArray[np.float64]
-    ) -> tuple[pd.api.extensions.ExtensionArray, NDArray[np.float64], NDArray[np.float64]]:
+    def place(self, points_px: NDArray[np.float64]) -> Placed:
         """Find the nearest cell of each point and where it lies on the membrane.
 
         Parameters
@@ -110,13 +131,7 @@ class Outlines:
 
         Returns
         -------
-        cell_id : Int64 array of shape (M,)
-            The cell that holds the point, else the one with the nearest membrane; null without cells.
-        distance_um : ndarray of shape (M,)
-            Exact distance to that cell's outline, µm, negative inside; NaN without cells, and inside a cell
-            that has no membrane in the image.
-        contour_um : ndarray of shape (M,)
-            Position of the nearest membrane point along the outline, µm; NaN where the distance is.
+        Placed
 
         Raises
         ------
@@ -128,19 +143,20 @@ class Outlines:
         )
         cell_id = pd.array(np.append(self.cell_ids, 0)[owner], dtype="Int64")
         cell_id[owner < 0] = pd.NA
-        arc = np.full(len(owner), np.nan)
+        arc, normal = np.full(len(owner), np.nan), np.full((len(owner), 2), np.nan)
         near = segment >= 0
         if near.any():
-            step = self._step_um()[segment[near]]
-            arc[near] = self.arc_um[segment[near]] + part[near] * step
-        return cell_id, px_to_um(distance, self.pixel_size_um), arc
+            along = self._segments_px()[segment[near]]
+            length = np.hypot(*along.T)
+            arc[near] = self.arc_um[segment[near]] + part[near] * px_to_um(length, self.pixel_size_um)
+            normal[near] = np.stack([-along[:, 1], along[:, 0]], axis=1) / length[:, None]
+        return Placed(cell_id, px_to_um(distance, self.pixel_size_um), arc, normal)
 
-    def _step_um(self) -> NDArray[np.float64]:
-        """Return the length of each segment, shape (N,), µm."""
+    def _segments_px(self) -> NDArray[np.float64]:
+        """Return the step from each vertex to the next of its outline, shape (N, 2), px."""
         following = np.arange(1, len(self.vertices_px) + 1)
         following[self.starts[1:] - 1] = self.starts[:-1]
-        steps = self.vertices_px[following] - self.vertices_px
-        return px_to_um(np.hypot(steps[:, 0], steps[:, 1]), self.pixel_size_um)
+        return self.vertices_px[following] - self.vertices_px
 
 
 def _outline(

@@ -125,7 +125,7 @@ def _step_evidence(track: Track, unit_um2_s: float) -> Floats:
     waits = np.diff(track.times_s)
     columns = []
     for grid, on_line in zip(DIFFUSION_GRID, ALONG_MEMBRANE):
-        along = 2 * unit_um2_s * np.outer(waits, grid) + noise
+        along = 2 * unit_um2_s * np.outer(waits, grid) + noise + track.slid_um2[:, None]
         across = noise if on_line else along
         bessel = i0e(squared / 4 * (1 / across - 1 / along))
         normal = np.log(bessel / (2 * np.pi * np.sqrt(along * across))) - squared / (2 * along)

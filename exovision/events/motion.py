@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
+from exovision import schema
 from exovision.numerics.diffusion import Diffusion, diffusion
+from exovision.numerics.membrane_frame import SLIP, beside_membrane
 from exovision.settings import EventSettings
 
 Floats = NDArray[np.float64]
@@ -35,7 +37,7 @@ class Track:
     frames : ndarray of shape (N,)
     times_s : ndarray of shape (N,)
     stage_um, cell_um : ndarray of shape (N, 2)
-        (y, x) without drift, and without the smoothed motion of `cell_id` as well.
+        (y, x) without drift, and without the smoothed motion of `cell_id` and of its membrane as well.
     motion_um : ndarray of shape (N, 2)
         That motion: `stage_um - cell_um`.
     se_um : ndarray of shape (N,)
@@ -44,6 +46,8 @@ class Track:
         Signed distance to the nearest cell; NaN where unknown.
     nearest : ndarray of shape (N,)
         The nearest cell, 0 for none.
+    slid_um2 : ndarray of shape (N - 1,)
+        Variance, per step, of the membrane's sliding along itself, which cannot be seen.
     cell_id : int
         The cell that most spots near a membrane belong to, 0 for none.
     counts, sigma_px : ndarray of shape (N,)
@@ -59,6 +63,7 @@ class Track:
     se_um: Floats
     distance_um: Floats
     nearest: Ints
+    slid_um2: Floats
     cell_id: int
     counts: Floats
     sigma_px: Floats
@@ -76,8 +81,14 @@ class Track:
 
     def diffusion(self, part: slice, *, exposure_s: float, axes: int = 2) -> Diffusion:
         """Return the diffusion of a part of the track in the cell's frame; `axes` is 1 along a membrane."""
-        at = self.cell_um[part]
-        return diffusion(at[:, 0], at[:, 1], self.times_s[part], self.se_um[part], exposure_s, axes=axes)
+        at, times = self.cell_um[part], self.times_s[part]
+        found = diffusion(at[:, 0], at[:, 1], times, self.se_um[part], exposure_s, axes=axes)
+        slid = self.slid_um2[part][: len(times) - 1]
+        if not slid.any():
+            return found
+        sliding = float(slid.sum() / (2 * (times[-1] - times[0])))
+        d, lo = max(found.d_um2_s - sliding, 0.0), max(found.lo - sliding, 0.0)
+        return found._replace(d_um2_s=d, lo=lo)
 
 
 def smooth(values: Floats, times_s: Floats, *, noise_um: float, scale_s: float) -> Floats:
@@ -210,7 +221,8 @@ def make_tracks(
     Parameters
     ----------
     spots, cells : DataFrame
-        Columns as in `exovision.schema`.
+        Columns as in `exovision.schema`; the motion of membranes is followed where spots have
+        `schema.MEMBRANE_FRAME`.
     times_s : ndarray of shape (T,)
         Seconds of all frames, finite and increasing.
     drift_um : ndarray of shape (T, 2)
@@ -226,11 +238,37 @@ def make_tracks(
     imaged = {frame for frame, _ in present}
     table = spots.reset_index(drop=True)
     table = table[table["exosome_id"].notna()].sort_values(["exosome_id", "frame"], kind="stable")
-    tracks = []
+    tracks, membranes = [], []
     for exosome_id, rows in table.groupby("exosome_id", sort=True):
         track = _track(int(str(exosome_id)), rows, paths, times_s, drift_um, pixel_size_um)
         tracks.append(_forget_missing_cells(track, present, imaged))
-    return tracks
+        membranes.append(_membrane_path(track, rows))
+    jitter, scale = jitter_and_scale([(path, t.times_s) for path, t in zip(membranes, tracks) if path.any()])
+    return [
+        _with_membrane(track, smooth(path, track.times_s, noise_um=jitter, scale_s=scale))
+        if path.any()
+        else track
+        for path, track in zip(membranes, tracks)
+    ]
+
+
+def _membrane_path(track: Track, rows: pd.DataFrame) -> Floats:
+    """Return how the membrane beside a track moved along its normal, in the cell's frame, (N, 2), µm."""
+    path = np.zeros((len(track), 2))
+    normal = rows.reindex(columns=list(schema.MEMBRANE_FRAME[:2])).to_numpy(dtype=np.float64)
+    beside = (track.nearest == track.cell_id) & (np.abs(track.distance_um) <= NEAR_UM)
+    normal = np.where(beside[:, None], normal, np.nan)
+    steps = np.diff(track.cell_um, axis=0)
+    left, _ = beside_membrane(steps, normal[:-1], normal[1:], np.diff(track.distance_um))
+    path[1:] = np.cumsum(np.nan_to_num(steps - left), axis=0)
+    return path
+
+
+def _with_membrane(track: Track, path: Floats) -> Track:
+    """Take the motion of the membrane off a track as well."""
+    path = path - path[0]
+    slid = SLIP**2 * np.sum(np.diff(path, axis=0) ** 2, axis=1)
+    return replace(track, cell_um=track.cell_um - path, motion_um=track.motion_um + path, slid_um2=slid)
 
 
 def _track(
@@ -260,6 +298,7 @@ def _track(
         se_um=np.sqrt(np.mean(errors**2, axis=1)) * pixel_size_um,
         distance_um=distance,
         nearest=nearest,
+        slid_um2=np.zeros(max(len(frames) - 1, 0)),
         cell_id=cell_id,
         counts=rows["counts"].to_numpy(dtype=np.float64),
         sigma_px=rows["sigma_px"].to_numpy(dtype=np.float64),
@@ -281,7 +320,7 @@ def _forget_missing_cells(track: Track, present: set[tuple[int, int]], imaged: s
     if not lost.any() or not track.cell_id:
         return track
     distance = np.where(lost & (track.nearest != track.cell_id), np.nan, track.distance_um)
-    return Track(**{**vars(track), "distance_um": distance})
+    return replace(track, distance_um=distance)
 
 
 def outline_jitter_um(tracks: Sequence[Track]) -> float:

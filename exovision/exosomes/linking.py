@@ -12,7 +12,9 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
 from scipy.special import log_expit
 
+from exovision import schema
 from exovision.calibration import um_to_px
+from exovision.numerics.membrane_frame import SLIP, beside_membrane
 from exovision.settings import ExosomeSettings
 
 Floats = NDArray[np.float64]
@@ -26,19 +28,47 @@ IMPLAUSIBLE = 20.0
 """Squared deviations of brightness and of missed frames, chi-squared, beyond which spots are never linked."""
 LEAST_SURE = 0.3
 """Share of a track's spots that must be sure for the others to be borne out."""
+MEMBRANE_REACH = 3.0
+"""How much farther spots beside a membrane are looked for, which may have moved meanwhile (P)."""
 NOT_LINKING, SENIORITY, SENIOR_SPOTS = 90.0, 3.0, 8
 """Price of ending a track: above any link's, and higher for tracks of more spots, so that noise beside one
 does not take its place."""
 
 
 class _Seen(NamedTuple):
-    """Spots: frames among those acquired, places (N, 2) and errors in px, log counts, SNR."""
+    """Spots, a row each: frames among those acquired, places, errors, log counts and SNR; nearest cell or 0.
+
+    Of that cell the centroid, the signed distance and the outward normal; NaN without one.
+    """
 
     frame: Ints
     place_px: Floats
     se_px: Floats
     light: Floats
     snr: Floats
+    cell: Ints
+    centre_px: Floats
+    distance_px: Floats
+    normal: Floats
+
+    @classmethod
+    def of(cls, spots: pd.DataFrame, frame: Ints, drift_px: Floats, pixel_size_um: float) -> _Seen:
+        def column(*names: str) -> Floats:
+            found: Floats = spots.reindex(columns=list(names)).to_numpy(dtype=np.float64, na_value=np.nan)
+            return found
+
+        normal_y, normal_x, *centre = schema.MEMBRANE_FRAME
+        return cls(
+            frame=frame,
+            place_px=column("y_px", "x_px") - drift_px,
+            se_px=np.sqrt((column("y_se_px", "x_se_px") ** 2).mean(axis=1)),
+            light=np.log(np.maximum(column("counts")[:, 0], 1e-9)),
+            snr=column("snr")[:, 0],
+            cell=np.nan_to_num(column("cell_id")[:, 0]).astype(np.int64),
+            centre_px=column(*centre) / pixel_size_um - drift_px,
+            distance_px=column("membrane_distance_um")[:, 0] / pixel_size_um,
+            normal=column(normal_y, normal_x),
+        )
 
     def part(self, which: Any) -> _Seen:
         return _Seen(*(values[which] for values in self))
@@ -55,8 +85,9 @@ class _Open(NamedTuple):
     @classmethod
     def none(cls) -> _Open:
         empty = np.empty(0)
-        number = empty.astype(np.int64)
-        return cls(_Seen(number, np.empty((0, 2)), empty, empty, empty), number, empty, number)
+        pairs, number = np.empty((0, 2)), empty.astype(np.int64)
+        seen = _Seen(number, pairs, empty, empty, empty, number, pairs, empty, pairs)
+        return cls(seen, number, empty, number)
 
     def part(self, which: Any) -> _Open:
         return _Open(self.seen.part(which), *(values[which] for values in self[1:]))
@@ -79,7 +110,8 @@ def link(
     Parameters
     ----------
     spots : DataFrame
-        `frame y_px x_px y_se_px x_se_px counts snr probability`, sorted by frame.
+        `frame y_px x_px y_se_px x_se_px counts snr probability`, sorted by frame; `cell_id`,
+        `membrane_distance_um` and `schema.MEMBRANE_FRAME` where known.
     times_s : ndarray of shape (T,)
         Seconds; NaN for frames that were not acquired, which count as no gap.
     drift_px : ndarray of shape (T, 2), optional
@@ -96,21 +128,18 @@ def link(
 
     Notes
     -----
-    A link costs its squared displacement over the variance expected from what the track has done so far and
-    from the localisation errors, plus the squared change of log brightness, plus the price of every frame in
-    which an exosome so bright was missed; the assignment between open tracks and the spots of a frame is
-    optimal (Jaqaman 2008, doi:10.1038/nmeth.1237). Spots too unlike are never linked. Only open tracks are
-    held.
+    A link costs its squared displacement, on the stage or beside the moving membrane, over the variance
+    expected from what the track has done so far and from the localisation errors, plus the squared change of
+    log brightness, plus the price of every frame in which an exosome so bright was missed; the assignment
+    between open tracks and the spots of a frame is optimal (Jaqaman 2008, doi:10.1038/nmeth.1237). Spots too
+    unlike are never linked. Only open tracks are held.
     """
     order = np.full(len(times_s), -1, dtype=np.int64)
     acquired = np.flatnonzero(np.isfinite(times_s))
     order[acquired] = np.arange(acquired.size)
     drift = np.zeros((len(times_s), 2)) if drift_px is None else drift_px
     frames = spots["frame"].to_numpy(dtype=np.int64)
-    place = spots[["y_px", "x_px"]].to_numpy(dtype=np.float64) - drift[frames]
-    se = np.sqrt((spots[["y_se_px", "x_se_px"]].to_numpy(dtype=np.float64) ** 2).mean(axis=1))
-    light = np.log(np.maximum(spots["counts"].to_numpy(dtype=np.float64), 1e-9))
-    seen = _Seen(order[frames], place, se, light, spots["snr"].to_numpy(dtype=np.float64))
+    seen = _Seen.of(spots, order[frames], drift[frames], pixel_size_um)
     step_px = float(um_to_px(settings.max_step_um, pixel_size_um))
     tracks = _link_all(seen, step_px=step_px, max_gap=settings.max_gap_frames)
     sure = spots["probability"].to_numpy(dtype=np.float64) >= settings.min_probability
@@ -132,8 +161,8 @@ def _link_all(seen: _Seen, *, step_px: float, max_gap: int) -> Ints:
         chosen[columns] = opened.track[rows]
         before = opened.seen.part(rows)
         moved = np.full(stop - start, step_px / 4)
-        step = np.hypot(*(now.place_px[columns] - before.place_px).T)
-        moved[columns] = 0.7 * opened.moved_px[rows] + 0.3 * step / np.sqrt(frame - before.frame)
+        squared, _ = _squared_steps(before, now.part(columns))
+        moved[columns] = 0.7 * opened.moved_px[rows] + 0.3 * np.sqrt(squared / (frame - before.frame))
         spots = np.ones(stop - start, dtype=np.int64)
         spots[columns] += opened.spots[rows]
         new = chosen < 0
@@ -152,21 +181,44 @@ def _assign(opened: _Open, now: _Seen, step_px: float) -> tuple[Ints, Ints]:
     if not len(opened.track):
         return none, none
     waited = (now.frame[0] - opened.seen.frame).astype(np.float64)
-    near = cKDTree(now.place_px).query_ball_point(opened.seen.place_px, step_px * np.sqrt(waited))
+    reach = step_px * np.sqrt(waited)
+    at_membrane = np.abs(opened.seen.distance_px) < step_px
+    around = np.where(at_membrane, MEMBRANE_REACH, 1.0) * reach
+    near = cKDTree(now.place_px).query_ball_point(opened.seen.place_px, around)
     rows = np.repeat(np.arange(len(near)), [len(found) for found in near])
     columns = np.array([j for found in near for j in found], dtype=np.int64)
     before, after = opened.seen.part(rows), now.part(columns)
     unlike = _unlike(before, after)
-    squared = ((after.place_px - before.place_px) ** 2).sum(axis=1)
-    expected = 2 * (after.se_px**2 + before.se_px**2) + waited[rows] * (
-        opened.moved_px[rows] ** 2 + (0.1 * step_px) ** 2
+    squared, slid = _squared_steps(before, after)
+    expected = (
+        2 * (after.se_px**2 + before.se_px**2)
+        + slid
+        + waited[rows] * (opened.moved_px[rows] ** 2 + (0.1 * step_px) ** 2)
     )
     cost = squared / expected + np.log(expected) - np.log((0.1 * step_px) ** 2) + unlike
-    likely = unlike <= IMPLAUSIBLE
+    likely = (unlike <= IMPLAUSIBLE) & (squared <= reach[rows] ** 2)
     if not likely.any():
         return none, none
     alone = NOT_LINKING + SENIORITY * np.minimum(opened.spots, SENIOR_SPOTS)
     return _cheapest(rows[likely], columns[likely], cost[likely], alone, len(now.frame))
+
+
+def _squared_steps(before: _Seen, after: _Seen) -> tuple[Floats, Floats]:
+    """Return squared steps, on the stage or beside a moving membrane, whichever is less, px².
+
+    And the variance by which that membrane may have slid meanwhile, px².
+    """
+    steps = after.place_px - before.place_px
+    on_stage = (steps**2).sum(axis=1)
+    beside, outwards = beside_membrane(
+        steps - (after.centre_px - before.centre_px),
+        before.normal,
+        after.normal,
+        after.distance_px - before.distance_px,
+    )
+    with_cell = np.where(before.cell == after.cell, (beside**2).sum(axis=1), np.nan)
+    smaller = with_cell < on_stage
+    return np.where(smaller, with_cell, on_stage), np.where(smaller, (SLIP * outwards) ** 2, 0.0)
 
 
 def _unlike(before: _Seen, after: _Seen) -> Floats:

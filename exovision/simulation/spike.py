@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
 
 from exovision.errors import InputError, SettingsError
 from exovision.numerics.contours import smooth_closed, trace_regions
@@ -17,9 +18,12 @@ from exovision.simulation.movie import Backdrop, Simulation
 from exovision.simulation.particles import Floats
 from exovision.simulation.scene import Scene
 
-VERTICES = 256
+VERTICES, FINE = 256, 16
+"""Points that are followed on an outline, and the factor by which it is refined to follow them."""
 CONTOUR_CUTOFF_PX = 3.0
 """Outline detail below this, in px of the movie before it is enlarged, is that of the pixel grid."""
+SLIP_VERTICES, SPREAD_AGAIN = 1.5, 0.01
+"""Vertices over which the slip of membrane points is smoothed, and the share of it undone per frame."""
 
 
 def spike(movie: Movie, labels: LabelStack, scene: Scene, *, seed: int, upsample: int = 1) -> Simulation:
@@ -89,7 +93,7 @@ def _real_cells(
         image = cv2.resize(movie.image(t, role), size, interpolation=cv2.INTER_CUBIC)
         outlines = _outlines(labels[t], upsample)
         for cell, outline in outlines.items():
-            outlines[cell] = _aligned(outline, previous.get(cell))
+            outlines[cell] = _followed(outline, previous.get(cell))
         previous = {**previous, **outlines}
         absent = np.full((VERTICES, 2), np.nan)
         yield Backdrop(
@@ -106,29 +110,34 @@ def _outlines(labels: NDArray[np.int32], upsample: int) -> dict[int, Floats]:
     found = {}
     for cell, traced in trace_regions(np.pad(labels, 1)).items():
         smooth = smooth_closed(traced - 1, cutoff_px=CONTOUR_CUTOFF_PX)
-        found[cell] = _evenly((smooth + 0.5) * upsample - 0.5)
+        found[cell] = _evenly((smooth + 0.5) * upsample - 0.5, VERTICES)
     return found
 
 
-def _evenly(outline: Floats) -> Floats:
+def _evenly(outline: Floats, count: int) -> Floats:
     closed = np.vstack([outline, outline[:1]])
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
-    places = np.linspace(0, along[-1], VERTICES, endpoint=False)
+    places = np.linspace(0, along[-1], count, endpoint=False)
     return np.stack([np.interp(places, along, closed[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def _aligned(outline: Floats, previous: Floats | None) -> Floats:
-    """Turn the vertex numbers so that they lie as near as possible to those of the frame before."""
+def _followed(outline: Floats, previous: Floats | None) -> Floats:
+    """Return the vertices of the frame before as they lie now: moved with the centroid, then to the outline.
+
+    Membrane points so keep their place along the outline while it moves along its normals; where it folds,
+    their order is kept, and vertices that crowd together slowly spread again.
+    """
     if previous is None:
         return outline
-    here, before = (_complex(one) for one in (outline, previous))
-    match = np.fft.ifft(np.fft.fft(here) * np.conj(np.fft.fft(before))).real
-    return np.roll(outline, -int(np.argmax(match)), axis=0)
-
-
-def _complex(outline: Floats) -> Any:
-    centred = outline - outline.mean(axis=0)
-    return centred[:, 1] + 1j * centred[:, 0]
+    fine = _evenly(outline, FINE * VERTICES)
+    shift = outline.mean(axis=0) - previous.mean(axis=0)
+    _, nearest = cKDTree(fine).query(previous + shift)
+    along = np.maximum.accumulate(np.unwrap(nearest, period=len(fine))) / FINE
+    even = np.arange(VERTICES) + np.mean(along - np.arange(VERTICES))
+    slip = gaussian_filter1d(along - even, SLIP_VERTICES, mode="wrap")
+    places = np.rint((even + (1 - SPREAD_AGAIN) * slip) * FINE).astype(int)
+    followed: Floats = fine[places % len(fine)]
+    return followed
 
 
 def _paint(outlines: dict[int, Floats], shape: tuple[int, int]) -> NDArray[np.int32]:

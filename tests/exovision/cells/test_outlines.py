@@ -30,7 +30,7 @@ def test_distances_to_a_disc_are_right_within_a_tenth_of_a_pixel(radius):
         size = 2 * radius + 26
         outlines = Outlines.from_labels(discs((size, size), (3, y, x, radius)), pixel_size_um=PIXEL)
         for offset in (-3.0, 0.0, 4.0):
-            cell_id, distance, _ = outlines.place(around(y, x, radius + offset)[0])
+            cell_id, distance, *_ = outlines.place(around(y, x, radius + offset)[0])
             assert (cell_id == 3).all()
             errors.append(distance / PIXEL - offset)
     assert abs(np.mean(errors)) < 0.05
@@ -73,7 +73,7 @@ def test_a_cell_that_shifts_and_wobbles_keeps_the_position_of_a_docked_spot():
 def test_a_point_between_two_cells_belongs_to_the_nearer_membrane():
     labels = discs((80, 160), (5, 40, 40, 20), (9, 40, 110, 30))
     outlines = Outlines.from_labels(labels, pixel_size_um=0.5)
-    cell_id, distance, _ = outlines.place(np.array([[40.0, 65], [40, 77], [40, 40], [40, 110]]))
+    cell_id, distance, *_ = outlines.place(np.array([[40.0, 65], [40, 77], [40, 40], [40, 110]]))
     assert cell_id.tolist() == [5, 9, 5, 9]
     assert distance == pytest.approx([2.5, 1.5, -10, -15], abs=0.15)
 
@@ -85,7 +85,7 @@ def test_a_point_inside_a_cell_that_touches_another_belongs_to_its_own(half_px):
     labels[10:-10, 40:70] = 2
     outlines = Outlines.from_labels(labels, pixel_size_um=1.0)
     middle = half_px + 9.5
-    cell_id, distance, _ = outlines.place(np.array([[middle, 37.5], [middle, 41.5]]))
+    cell_id, distance, *_ = outlines.place(np.array([[middle, 37.5], [middle, 41.5]]))
     assert cell_id.tolist() == [1, 2]
     ringing = 2 * SMOOTHING_PX / (6 * np.pi) * np.exp(-np.pi * half_px / SMOOTHING_PX)
     assert distance == pytest.approx([-2, -2], abs=ringing + 0.005)
@@ -103,14 +103,14 @@ def test_the_image_edge_is_no_membrane():
 
 def test_a_cell_that_fills_the_image_holds_its_spots_without_a_distance():
     outlines = Outlines.from_labels(np.full((40, 50), 2, dtype=np.int32), pixel_size_um=1.0)
-    cell_id, distance, along = outlines.place(np.array([[20.0, 20]]))
+    cell_id, distance, along, _ = outlines.place(np.array([[20.0, 20]]))
     assert cell_id.tolist() == [2]
     assert np.isnan(distance).all() and np.isnan(along).all()
 
 
 def test_without_cells_every_placement_is_null():
     outlines = Outlines.from_labels(np.zeros((30, 30), dtype=np.int32), pixel_size_um=1.0)
-    cell_id, distance, along = outlines.place(np.array([[1.0, 2], [3, 4]]))
+    cell_id, distance, along, _ = outlines.place(np.array([[1.0, 2], [3, 4]]))
     assert pd.isna(cell_id).all()
     assert np.isnan(distance).all() and np.isnan(along).all()
 
@@ -118,7 +118,7 @@ def test_without_cells_every_placement_is_null():
 def test_small_cells_and_single_pixels_have_an_outline_that_holds_their_centre():
     labels = discs((40, 40), (1, 10, 10, 0.4), (2, 25, 25, 2))
     outlines = Outlines.from_labels(labels, pixel_size_um=1.0)
-    cell_id, distance, _ = outlines.place(np.array([[25.0, 25], [10, 13]]))
+    cell_id, distance, *_ = outlines.place(np.array([[25.0, 25], [10, 13]]))
     assert cell_id.tolist() == [2, 1]
     assert distance[0] < 0 < distance[1]
 
@@ -170,6 +170,6 @@ def test_a_sliver_at_the_edge_of_the_image_has_an_outline() -> None:
     labels = np.zeros((20, 30), dtype=np.int32)
     labels[0, 5:7], labels[10, 29], labels[8:12, 8:12] = 1, 2, 3
     outlines = Outlines.from_labels(labels, pixel_size_um=0.1)
-    cell, distance, _ = outlines.place(np.array([[0.0, 5.5], [10.0, 29.0], [9.5, 9.5]]))
+    cell, distance, *_ = outlines.place(np.array([[0.0, 5.5], [10.0, 29.0], [9.5, 9.5]]))
     assert list(cell) == [1, 2, 3]
     assert (distance < 0).all()
