@@ -3,7 +3,7 @@
     python benchmarks/scenes.py docking --seeds 101 102 103
     python benchmarks/scenes.py docking --seeds 101 102 103 --given-labels
     python benchmarks/scenes.py spike --seeds 101 102 --onto MOVIE.tif --onto-labels LABELS.tif --upsample 4
-        --crop 180 436 180 436 --frames 60 --pixel-size-um 0.5 --frame-interval-s 1
+        --slow 20 --crop 180 436 180 436 --frames 6 --pixel-size-um 0.5 --frame-interval-s 1
 
 Each seed is simulated, analysed with default settings and saved; all are then scored together, as
 `exovision score` does. The table goes to standard output, and as JSON to `--out`.
@@ -64,7 +64,7 @@ def _simulation(options: argparse.Namespace, seed: int) -> Simulation:
         frame_interval_s=options.frame_interval_s,
         channels={"cell": 0},
     )
-    return spike(movie, ArrayLabels(labels), scene, seed=seed, upsample=options.upsample)
+    return spike(movie, ArrayLabels(labels), scene, seed=seed, upsample=options.upsample, slow=options.slow)
 
 
 def _options() -> argparse.Namespace:
@@ -79,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--onto", type=Path)
     parser.add_argument("--onto-labels", type=Path)
     parser.add_argument("--upsample", type=int, default=1)
+    parser.add_argument("--slow", type=int, default=1)
     parser.add_argument("--crop", type=int, nargs=4, default=(None, None, None, None))
     parser.add_argument("--frames", type=int)
     parser.add_argument("--pixel-size-um", type=float)

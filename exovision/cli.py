@@ -181,6 +181,7 @@ def simulate(
     onto: Annotated[Path | None, typer.Option(help="Spike exosomes into this real cell movie.")] = None,
     labels: Labels = None,
     upsample: Annotated[int, typer.Option(min=1, help="Enlarge the real movie by this factor first.")] = 1,
+    slow: Annotated[int, typer.Option(min=1, help="Slow its cells down by this factor.")] = 1,
     channels: Channels = None,
     pixel_size_um: PixelSize = None,
     frame_interval_s: FrameInterval = None,
@@ -210,7 +211,7 @@ def simulate(
             frame_interval_s=frame_interval_s,
             axes=axes,
         )
-        simulation = spike(movie, open_labels(labels, movie), model, seed=seed, upsample=upsample)
+        simulation = spike(movie, open_labels(labels, movie), model, seed=seed, upsample=upsample, slow=slow)
     with _progress_bars() as watch:
         write(simulation, out, progress=watch(scene))
     _say(f"movie: {out / 'movie.ome.tif'}; truth: {out / 'truth'}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +28,13 @@ SLIP_VERTICES, SPREAD_AGAIN = 1.5, 0.01
 """Vertices over which the slip of membrane points is smoothed, and the share of it undone per frame."""
 
 
-def spike(movie: Movie, labels: LabelStack, scene: Scene, *, seed: int, upsample: int = 1) -> Simulation:
+_Cells = tuple[NDArray[np.float32], dict[int, Floats]]
+"""An image and the outline of each cell in it."""
+
+
+def spike(
+    movie: Movie, labels: LabelStack, scene: Scene, *, seed: int, upsample: int = 1, slow: int = 1
+) -> Simulation:
     """Prepare a movie of real cells with simulated exosomes on them.
 
     Parameters
@@ -41,6 +49,9 @@ def spike(movie: Movie, labels: LabelStack, scene: Scene, *, seed: int, upsample
         Of all randomness.
     upsample : int
         The movie is enlarged by this factor first, and its pixels are so much smaller.
+    slow : int
+        The cells move slower by this factor: so many steps, interpolated, are made of each between two frames
+        of the movie, at the movie's interval. Cells are filmed every few minutes, exosomes every second.
 
     Returns
     -------
@@ -51,10 +62,12 @@ def spike(movie: Movie, labels: LabelStack, scene: Scene, *, seed: int, upsample
     InputError
         If there are no cells, or the movie lacks a channel of cells or regular times.
     SettingsError
-        If `upsample` is not positive.
+        If `upsample` or `slow` is not positive.
     """
     if upsample < 1:
         raise SettingsError(f"the movie must be enlarged by 1 or more, got {upsample}; correct --upsample")
+    if slow < 1:
+        raise SettingsError(f"the cells must be slowed down by 1 or more, got {slow}; correct --slow")
     role = movie.cell_role
     if role is None:
         raise InputError(f"{movie.name}: --onto needs a channel of cells; name it with --channels cell=0")
@@ -66,13 +79,13 @@ def spike(movie: Movie, labels: LabelStack, scene: Scene, *, seed: int, upsample
     imaging = scene.imaging.model_copy(
         update={
             "shape_px": (rows * upsample, columns * upsample),
-            "frames": movie.n_frames,
+            "frames": (movie.n_frames - 1) * slow + 1,
             "frame_interval_s": _interval_s(movie, role),
             "pixel_size_um": movie.pixel_size_um / upsample,
         }
     )
     onto = scene.model_copy(update={"imaging": imaging})
-    return Simulation(onto, seed, ids, (role,), lambda: _real_cells(movie, labels, role, ids, upsample))
+    return Simulation(onto, seed, ids, (role,), lambda: _backdrops(movie, labels, role, ids, upsample, slow))
 
 
 def _interval_s(movie: Movie, role: str) -> float:
@@ -84,25 +97,75 @@ def _interval_s(movie: Movie, role: str) -> float:
     return float(np.median(steps))
 
 
-def _real_cells(
-    movie: Movie, labels: LabelStack, role: str, ids: NDArray[np.int32], upsample: int
+def _backdrops(
+    movie: Movie, labels: LabelStack, role: str, ids: NDArray[np.int32], upsample: int, slow: int
 ) -> Iterator[Backdrop]:
+    absent = np.full((VERTICES, 2), np.nan)
+    for image, outlines in _slowed(_real_cells(movie, labels, role, upsample), slow):
+        yield Backdrop(
+            drift_px=np.zeros(2),
+            outlines=np.stack([outlines.get(int(cell), absent) for cell in ids]),
+            labels=_paint(outlines, image.shape),
+            images={role: np.clip(np.rint(image), 0, np.iinfo(np.uint16).max).astype(np.uint16)},
+            photons=np.zeros(image.shape, dtype=np.float32),
+        )
+
+
+def _real_cells(movie: Movie, labels: LabelStack, role: str, upsample: int) -> Iterator[_Cells]:
+    """Yield the enlarged image of each frame and the outlines in it, vertex by vertex those of the last."""
     previous: dict[int, Floats] = {}
     size = (movie.image_shape[1] * upsample, movie.image_shape[0] * upsample)
     for t in range(movie.n_frames):
-        image = cv2.resize(movie.image(t, role), size, interpolation=cv2.INTER_CUBIC)
+        image = np.asarray(
+            cv2.resize(movie.image(t, role), size, interpolation=cv2.INTER_CUBIC), dtype=np.float32
+        )
         outlines = _outlines(labels[t], upsample)
         for cell, outline in outlines.items():
             outlines[cell] = _followed(outline, previous.get(cell))
         previous = {**previous, **outlines}
-        absent = np.full((VERTICES, 2), np.nan)
-        yield Backdrop(
-            drift_px=np.zeros(2),
-            outlines=np.stack([outlines.get(int(cell), absent) for cell in ids]),
-            labels=_paint(outlines, (size[1], size[0])),
-            images={role: np.clip(np.rint(image), 0, np.iinfo(np.uint16).max).astype(np.uint16)},
-            photons=np.zeros((size[1], size[0]), dtype=np.float32),
+        yield image, outlines
+
+
+def _slowed(frames: Iterator[_Cells], slow: int) -> Iterator[_Cells]:
+    """Yield `slow` steps from each frame to the next; a cell that is in one only is there in the nearer."""
+    for (image, outlines), (later, outlines_later) in itertools.pairwise(frames):
+        yield image, outlines
+        flow = _flow(image, later) if slow > 1 else None
+        for step in range(1, slow):
+            part = step / slow
+            between = {
+                cell: (1 - part) * outlines[cell] + part * outlines_later[cell]
+                for cell in outlines.keys() & outlines_later.keys()
+            }
+            nearer = outlines if part < 0.5 else outlines_later
+            yield _blend(image, later, flow, part), {**nearer, **between}
+    yield later, outlines_later
+
+
+def _flow(image: NDArray[np.float32], later: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the optical flow (x, y) from one image to the next, px."""
+    top = max(float(image.max()), float(later.max()), 1e-9)
+    one, two = ((255 / top * np.maximum(frame, 0)).astype(np.uint8) for frame in (image, later))
+    finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return np.asarray(finder.calc(one, two, np.zeros((*image.shape, 2), np.float32)), dtype=np.float32)
+
+
+def _blend(
+    image: NDArray[np.float32], later: NDArray[np.float32], flow: Any, part: float
+) -> NDArray[np.float32]:
+    """Return the image a part of the way between two, both warped along the flow."""
+    y, x = np.indices(image.shape, dtype=np.float32)
+    warped = [
+        cv2.remap(
+            frame,
+            x - share * flow[..., 0],
+            y - share * flow[..., 1],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
+        for frame, share in ((image, part), (later, part - 1))
+    ]
+    return np.asarray((1 - part) * warped[0] + part * warped[1], dtype=np.float32)
 
 
 def _outlines(labels: NDArray[np.int32], upsample: int) -> dict[int, Floats]:
