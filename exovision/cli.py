@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from exovision.errors import Cancelled, ExovisionError, InputError, SettingsError
+from exovision.progress import progress_bars
 
 if TYPE_CHECKING:
     from exovision.batch.jobs import ReadingOptions
-    from exovision.progress import Progress
     from exovision.settings import Settings
 
 app = typer.Typer(
@@ -134,7 +132,7 @@ def _run(
 
     resolve_device(device)
     jobs = plan(inputs, options, _settings(settings))
-    with _progress_bars() as watch:
+    with progress_bars() as watch:
         outcome = run_batch(jobs, out, device=device, overwrite=overwrite, watch=watch, say=_say)
     _say(
         f"{len(outcome.done)} analysed, {len(outcome.skipped)} complete already, "
@@ -212,7 +210,7 @@ def simulate(
             axes=axes,
         )
         simulation = spike(movie, open_labels(labels, movie), model, seed=seed, upsample=upsample, slow=slow)
-    with _progress_bars() as watch:
+    with progress_bars() as watch:
         write(simulation, out, progress=watch(scene))
     _say(f"movie: {out / 'movie.ome.tif'}; truth: {out / 'truth'}")
     return 0
@@ -325,7 +323,7 @@ def train_cells(
         simulated=training.simulated if simulated is None else simulated,
     )
     make_folder(out)
-    with _progress_bars() as watch:
+    with progress_bars() as watch:
         bar = watch("cells")
         weights = train(out, data=data, training=training, hold_out=hold_out, device=device, progress=bar)
         unseen = data if hold_out else None
@@ -386,25 +384,3 @@ def _roles(text: str | None) -> dict[str, int] | None:
 
 def _say(text: str) -> None:
     typer.echo(text, err=True)
-
-
-@contextmanager
-def _progress_bars() -> Iterator[Callable[[str], Progress]]:
-    """Show one bar per movie on a terminal's standard error, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-
-        def watch(name: str) -> Progress:
-            task = bars.add_task(name)
-
-            def advance(stage: str, done: int, total: int) -> None:
-                bars.update(task, description=f"{name}: {stage}", completed=done, total=total)
-
-            return advance
-
-        yield watch

@@ -295,16 +295,6 @@ def _conclude(stream: _Stream, started: float) -> Result:
         settings=settings.events,
         zone_areas=_stack(stream.zones, columns=("cell_id", "band_um2", "ring_um2")),
     )
-    segmenter = stream.segmenter
-    notes = [*stream.warnings, *stream.skipped(), *getattr(segmenter, "notes", ())]
-    notes += [*(stream.detector.notes if stream.detector else ()), *drift["notes"]]
-    summary = {
-        **tables.summary,
-        "warnings": [*notes, *tables.summary["warnings"]],
-        "notes": list(movie.notes),
-        "cell_diameter_um": _diameter_um(segmenter, movie.pixel_size_um),
-        "psf_sigma_um": stream.detector.sigma_px * movie.pixel_size_um if stream.detector else None,
-    }
     return Result(
         movie=movie,
         settings=settings,
@@ -314,11 +304,25 @@ def _conclude(stream: _Stream, started: float) -> Result:
         cells=tables.cells,
         fates=tables.fates,
         labels=stream.labels,
-        summary=summary,
+        summary=_summary(stream, tables.summary, drift["notes"]),
         corrections={"drift": drift, "bleaching": bleaching},
         device=stream.device,
         seconds=time.perf_counter() - started,
     )
+
+
+def _summary(stream: _Stream, events: Mapping[str, Any], on_drift: list[str]) -> dict[str, Any]:
+    """Add to the summary of the events what the other stages found and have to say."""
+    movie, segmenter, detector = stream.movie, stream.segmenter, stream.detector
+    warnings = [*stream.warnings, *stream.skipped(), *getattr(segmenter, "notes", ())]
+    warnings += [*(detector.notes if detector else ()), *on_drift, *events["warnings"]]
+    return {
+        **events,
+        "warnings": warnings,
+        "notes": list(movie.notes),
+        "cell_diameter_um": _diameter_um(segmenter, movie.pixel_size_um),
+        "psf_sigma_um": detector.sigma_px * movie.pixel_size_um if detector else None,
+    }
 
 
 def _linked(stream: _Stream, times_s: NDArray[np.float64]) -> pd.DataFrame:

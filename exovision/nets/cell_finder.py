@@ -18,7 +18,8 @@ MAX_MAGNIFICATION = 1.5
 """Images are enlarged no more, for speed; the network knows cells down to half its working diameter."""
 
 ZOOM = 1.5
-"""Cells are looked at so much larger than the working diameter, for finer outlines, once that is known."""
+"""Large cells are looked at so much larger than the working diameter, for finer outlines, once that is known;
+an image that is not enlarged for the working diameter is not enlarged for this either."""
 TRIAL_STEP = 1.4
 SURE_SCORE, SAME_LOG_RATIO = 0.75, 0.2
 """Small cells need large images, so they are looked for last, and not once a diameter fitted so well and the
@@ -80,7 +81,7 @@ class CellFinder:
             0 is background; each image's cells are 1, 2, ….
         """
         shape = (images.shape[1], images.shape[2])
-        small = self._small_shape(shape, diameter_px / ZOOM)
+        small = self._small_shape(shape, max(diameter_px / ZOOM, min(diameter_px, self.working_diameter_px)))
         mirrored = [(0, 0), *[(MIRROR_PX, MIRROR_PX)] * 2]
         resized = np.stack([normalise(resize(image, small)) for image in images])
         output = self._predict(np.pad(resized, mirrored, mode="symmetric"))
