@@ -2,7 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from exovision.events.motion import cell_motion, jitter_and_scale, main_cell, outline_jitter_um, smooth
+from exovision.events.motion import (
+    cell_motion,
+    jitter_and_scale,
+    main_cell,
+    make_tracks,
+    outline_jitter_um,
+    smooth,
+)
+from exovision.numerics.membrane_frame import SLIP
 from exovision.settings import EventSettings
 
 TIMES = np.arange(200) * 2.0
@@ -45,6 +53,46 @@ def test_motion_without_jitter_is_not_smoothed():
     straight = [(0.1 * TIMES[:, None] * [1.0, 0.0], TIMES)]
     assert jitter_and_scale(straight)[1] == 0.0
     assert jitter_and_scale([]) == (0.0, 0.0)
+
+
+def _carried(speed_um_s, *, jitter_um=0.0, seed=0):
+    """An exosome at rest on the lower side of a cell whose centroid rests while that side moves down."""
+    rng = np.random.default_rng(seed)
+    y = 10 + speed_um_s * TIMES
+    spots = pd.DataFrame(
+        {
+            "frame": range(200),
+            "exosome_id": 1,
+            "cell_id": 4,
+            "counts": 500.0,
+            "sigma_px": 1.2,
+            "y_um": y,
+            "x_um": 5.0,
+            "y_se_px": 0.1,
+            "x_se_px": 0.1,
+            "membrane_distance_um": rng.normal(0, jitter_um, 200),
+            "normal_y": 1.0,
+            "normal_x": 0.0,
+            "cell_y_um": 5.0,
+            "cell_x_um": 5.0,
+        }
+    )
+    cells = pd.DataFrame({"frame": range(200), "cell_id": 4, "y_um": 5.0, "x_um": 5.0})
+    still = np.zeros((200, 2))
+    return make_tracks(spots, cells, times_s=TIMES, drift_um=still, pixel_size_um=0.1)[0]
+
+
+def test_a_membrane_that_moves_while_the_centroid_rests_is_followed():
+    track = _carried(0.2)
+    assert np.ptp(track.stage_um[:, 0]) == pytest.approx(0.2 * 398)
+    assert np.ptp(track.cell_um, axis=0) == pytest.approx([0, 0], abs=1e-6)
+    assert track.slid_um2 == pytest.approx((SLIP * 0.4) ** 2)
+
+
+def test_the_jitter_of_an_outline_is_not_taken_for_motion():
+    track = _carried(0.0, jitter_um=0.1)
+    assert np.std(track.cell_um, axis=0).max() < 0.03
+    assert np.sqrt(track.slid_um2).max() < 0.02
 
 
 def test_cell_motion_leaves_out_the_drift_of_the_stage():

@@ -60,6 +60,17 @@ def test_a_spot_of_another_brightness_is_another_exosome_unless_both_are_too_fai
     assert linked(spots.assign(snr=6.0)).tolist() == [1, 1, 1, 2, 2, 2]
 
 
+def test_an_exosome_is_followed_on_a_membrane_that_moves_farther_than_the_largest_step():
+    frames = np.arange(8)
+    spots = table([(f, 10.0 + 15 * f, 40.0, 0) for f in frames])
+    beside = {"cell_id": 3, "membrane_distance_um": 0.05, "normal_y": 1.0, "normal_x": 0.0}
+    resting = spots.assign(**beside, cell_y_um=5.0, cell_x_um=4.0)
+    assert linked(spots).isna().all()
+    assert linked(resting).tolist() == [1] * 8
+    other_cell = resting.assign(cell_id=np.where(spots["frame"] < 4, 3, 4))
+    assert linked(other_cell).tolist() == [1] * 4 + [2] * 4
+
+
 def test_ids_start_at_one_by_first_frame_and_place_and_short_tracks_stay_unlinked():
     spots = table(
         [(f, y, 5.0, 0) for f, y in [(0, 90.0), (1, 90.0), (2, 90.0), (0, 20.0), (1, 20.0), (2, 20.0)]]

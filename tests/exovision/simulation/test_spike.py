@@ -3,7 +3,7 @@ import pytest
 
 from exovision.errors import InputError, SettingsError
 from exovision.records import ArrayLabels, Movie
-from exovision.simulation.spike import spike
+from exovision.simulation.spike import VERTICES, _followed, spike
 
 Y, X = np.mgrid[:60, :70]
 FRAMES = 4
@@ -96,6 +96,43 @@ def test_dockings_lie_on_the_given_outlines_and_move_with_the_cell(scene, play, 
         np.testing.assert_allclose(step, np.tile(expected, (len(step), 1)), atol=2 * size)
 
 
+def test_cells_slowed_down_pass_through_the_frames_of_the_movie_and_between_them(scene, play):
+    simulation = spike(_movie(), ArrayLabels(_labels()), scene, seed=1, slow=4)
+    imaging = simulation.scene.imaging
+    assert (imaging.frames, imaging.frame_interval_s) == (4 * (FRAMES - 1) + 1, 2.0)
+    backdrops = play(simulation).backdrops
+    for t in range(FRAMES):
+        assert (backdrops[4 * t].images["cell"] == 1000 + 10 * _labels()[t]).all()
+    centres = np.array([backdrop.outlines[0].mean(axis=0) for backdrop in backdrops])
+    np.testing.assert_allclose(centres[:, 1], 18 + np.arange(imaging.frames) / 4, atol=0.15)
+    np.testing.assert_allclose(centres[:, 0], 20, atol=0.15)
+    light = [backdrop.images["cell"][:, :36].astype(float) - 1000 for backdrop in backdrops]
+    middle = [(one.sum(axis=0) @ np.arange(36)) / one.sum() for one in light]
+    np.testing.assert_allclose(middle, 18 + np.arange(imaging.frames) / 4, atol=0.3)
+
+
+def test_a_cell_of_one_frame_is_there_in_the_steps_nearer_to_it(scene, play):
+    labels = _labels()
+    labels[2:][labels[2:] == 9] = 0
+    backdrops = play(spike(_movie(), ArrayLabels(labels), scene, seed=1, slow=4)).backdrops
+    assert [9 in b.labels for b in backdrops[4:9]] == [True, True, False, False, False]
+
+
+def test_membrane_points_move_along_the_normals_of_an_outline_that_deforms():
+    angle = np.linspace(0, 2 * np.pi, VERTICES, endpoint=False)
+    circle = np.column_stack([30 + 20 * np.sin(angle), 40 + 20 * np.cos(angle)])
+    radius = 20 * (1 + 0.1 * np.cos(3 * angle))
+    lobed = np.column_stack([33 + radius * np.sin(angle), 40 + radius * np.cos(angle)])
+    turned = np.roll(lobed, 77, axis=0)
+    followed = _followed(turned, circle)
+    shift = lobed.mean(axis=0) - circle.mean(axis=0)
+    normals = np.column_stack([np.sin(angle), np.cos(angle)])
+    slip = np.abs(np.sum((followed - circle - shift) * normals[:, ::-1] * [1, -1], axis=1))
+    assert np.median(slip) < 0.6 and slip.max() < 1.6
+    moved = np.abs(np.sum((followed - circle - shift) * normals, axis=1))
+    assert moved.max() > 1.5
+
+
 def test_a_cell_that_is_absent_for_a_while_keeps_its_id(scene, play):
     labels = _labels()
     labels[1][labels[1] == 9] = 0
@@ -125,3 +162,8 @@ def test_a_movie_of_one_frame_has_no_interval_to_spike_at(scene):
 def test_enlarging_by_less_than_one_is_refused(scene):
     with pytest.raises(SettingsError, match="got 0; correct --upsample"):
         spike(_movie(), ArrayLabels(_labels()), scene, seed=1, upsample=0)
+
+
+def test_slowing_by_less_than_one_is_refused(scene):
+    with pytest.raises(SettingsError, match="got 0; correct --slow"):
+        spike(_movie(), ArrayLabels(_labels()), scene, seed=1, slow=0)
