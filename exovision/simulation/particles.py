@@ -328,10 +328,10 @@ def on_outline(outline: Floats, part: float, outside_px: float) -> Floats:
     here, after = outline[first], outline[(first + 1) % count]
     along = after - here
     point = here + (position - int(position)) * along
-    normal = np.array([along[1], -along[0]])
-    normal = normal / max(float(np.hypot(*normal)), 1e-9)
-    outwards = normal if normal @ (point - outline.mean(axis=0)) > 0 else -normal
-    return np.asarray(point + outside_px * outwards)
+    normal = np.array([along[1], -along[0]]) / max(float(np.hypot(*along)), 1e-9)
+    following = np.roll(outline, -1, axis=0)
+    doubled_area = np.sum(outline[:, 0] * following[:, 1] - outline[:, 1] * following[:, 0])
+    return np.asarray(point + outside_px * np.sign(doubled_area) * normal)
 
 
 def _leave(

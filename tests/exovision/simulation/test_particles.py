@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
@@ -74,6 +75,17 @@ def test_docked_exosomes_diffuse_along_the_membrane_as_stated(dark):
         steps += [one.places_px[-1] - last[id(one.particle)] for one in after if id(one.particle) in last]
     squared_um2 = (np.array(steps) ** 2).sum(axis=1).mean() * PIXEL_UM**2
     assert squared_um2 == pytest.approx(2 * 0.02 * 2.0, rel=0.1)
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_outwards_is_outwards_also_where_a_cell_is_concave(direction):
+    angle = np.linspace(-2.4, 2.4, 100)
+    there_and_back, radius = np.append(angle, angle[::-1]), np.repeat([50, 30], 100)
+    crescent = np.column_stack([100 + radius * np.sin(there_and_back), 100 + radius * np.cos(there_and_back)])
+    outline = crescent[::direction]
+    for part in np.linspace(0, 1, 50, endpoint=False):
+        y, x = on_outline(outline, part, 0.5)
+        assert cv2.pointPolygonTest(outline[:, ::-1].astype(np.float32), (x, y), True) < -0.1
 
 
 def test_particles_on_the_glass_move_with_the_stage_alone(dark):
