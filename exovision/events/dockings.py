@@ -21,6 +21,8 @@ Ints = NDArray[np.int64]
 BEFORE_SPOTS, AFTER_SPOTS = 10, 5
 """Spots whose brightness is compared before and after a detachment."""
 CENSORED = {(False, False): "none", (True, False): "left", (False, True): "right", (True, True): "both"}
+CELL_SPOTS = 7
+"""Spots over which the nearest cell is voted on."""
 FOCUS_SPOTS = 3
 FOCUS_GROWTH = 1.3
 FOCUS_SIGMAS = 3.0
@@ -137,7 +139,7 @@ def find_dockings(
 
     A docking is a run of the state `SLOW`, gaps bridged, that is likely, lasts for the least time and number
     of frames, whose median distance is in the band, which diffuses less than the limit along the membrane, in
-    the cell's frame, and which is not shown to be fixed to the stage.
+    the cell's frame, and which is not shown to be fixed to the stage. Moving on to another cell ends it.
 
     Parameters
     ----------
@@ -155,7 +157,11 @@ def find_dockings(
         In the order of time. The probability is the mean probability of `SLOW` times, where it can be tested,
         that of moving with the cell at even odds.
     """
-    parts = [slice(*run) for run in clock.runs(path == SLOW, track.frames)]
+    parts = [
+        slice(start + first, start + last)
+        for start, stop in clock.runs(path == SLOW, track.frames)
+        for first, last in _on_one_cell(track.nearest[start:stop])
+    ]
     sure = [
         part for part in parts if float(np.mean(probabilities[part, SLOW])) >= settings.docked_min_probability
     ]
@@ -174,6 +180,16 @@ def find_dockings(
         )
         for (part, moves, together), end in zip(held, ends)
     ]
+
+
+def _on_one_cell(nearest: Ints) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of the stretches over which one cell stays the nearest, flickering left out."""
+    cells = np.unique(nearest)
+    window = np.ones(min(CELL_SPOTS, len(nearest)))
+    votes = np.array([np.convolve(nearest == cell, window, mode="same") for cell in cells])
+    steady = votes.argmax(axis=0)
+    changes = np.flatnonzero(np.diff(steady)) + 1
+    yield from zip([0, *changes.tolist()], [*changes.tolist(), len(nearest)])
 
 
 def _judge(

@@ -4,6 +4,7 @@ import pytest
 
 from exovision import schema
 from exovision.errors import InputError
+from exovision.events.dockings import _on_one_cell
 from exovision.events.find import every_time, find_events
 from exovision.settings import EventSettings
 
@@ -329,3 +330,11 @@ def test_most_dockings_of_a_crowded_world_are_found_and_few_are_made_up(world):
         hits += bool(good.any()) and mine["cell_id"].iloc[0] == true["cell_id"]
     assert hits / len(w.truth) >= 0.9 and hits / len(dockings) >= 0.9
     assert dockings["exosome_id"].isin(fast).sum() <= 1
+
+
+def test_a_docking_ends_where_the_exosome_goes_on_to_another_cell():
+    nearest = np.repeat([4, 7], [12, 20])
+    assert list(_on_one_cell(nearest)) == [(0, 12), (12, 32)]
+    nearest[[5, 20]] = 7, 4
+    assert list(_on_one_cell(nearest)) == [(0, 12), (12, 32)]
+    assert list(_on_one_cell(nearest[:3])) == [(0, 3)]
