@@ -1,6 +1,6 @@
 """Held-out figures and cost of the cell network.
 
-    python benchmarks/cells.py --data ../shared/data --simulated 60
+    python benchmarks/cells.py --data FOLDER --simulated 60
 
 `--data` holds `nuclei/` (pictures `X.tif` with labels `X_labels.tif`) and `tumour_movie/` (one movie with
 labels); what is not there is left out, and said. Printed, one JSON line each: AP and boundary error on
@@ -82,9 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data", type=Path, default=Path("../shared/data"), help="folder of the real pictures"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the real pictures")
     parser.add_argument("--weights", type=Path, help="another network than the shipped one")
     parser.add_argument("--simulated", type=int, default=60, help="simulated frames")
     parser.add_argument("--every", type=int, default=10, help="every n-th frame of the movie")
