@@ -328,9 +328,9 @@ def _summary(stream: _Stream, events: Mapping[str, Any], on_drift: list[str]) ->
 def _linked(stream: _Stream, times_s: NDArray[np.float64]) -> pd.DataFrame:
     """Link the spots; those that are neither likely nor borne out by a track are dropped."""
     settings = stream.settings
-    spots = schema.conform(
-        _stack(stream.spots), {**schema.SPOTS, **dict.fromkeys(schema.MEMBRANE_FRAME, schema.FLOAT)}
-    )
+    columns = {**schema.SPOTS, **dict.fromkeys(schema.MEMBRANE_FRAME, schema.FLOAT)}
+    spots = schema.conform(_stack(stream.spots), columns)
+    stream.spots.clear()
     spots["exosome_id"] = link(
         spots,
         times_s=times_s,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from exovision.calibration import px2_to_um2, px_to_um, um_to_px
 from exovision.numerics.contours import smooth_closed, trace_regions
 from exovision.numerics.distance import label_distance, outline_distance
+from exovision.numerics.polygons import centroid
 
 LEAST_DOUBLED_AREA_PX2 = 0.5
 SMOOTHING_PX = 19.0
@@ -183,8 +184,7 @@ def _doubled_area(vertices: NDArray[np.float64]) -> float:
 def _from_origin(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
     """Begin the outline at its outermost crossing of the line from the centroid in direction +x."""
     following = np.roll(vertices, -1, axis=0)
-    cross = vertices[:, 1] * following[:, 0] - following[:, 1] * vertices[:, 0]
-    centre = ((vertices + following) * cross[:, None]).sum(axis=0) / (3 * cross.sum())
+    centre = centroid(vertices)
     downwards = np.flatnonzero((vertices[:, 0] <= centre[0]) & (following[:, 0] > centre[0]))
     part = (centre[0] - vertices[downwards, 0]) / (following[downwards, 0] - vertices[downwards, 0])
     x = vertices[downwards, 1] + part * (following[downwards, 1] - vertices[downwards, 1])

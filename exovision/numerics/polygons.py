@@ -38,6 +38,14 @@ def label_polygons(
     return {label: _thin(points - 1, tolerance_px) for label, points in traced.items()}
 
 
+def centroid(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the centre of area (y, x) of a closed polygon of shape (N, 2), wherever its vertices crowd."""
+    following = np.roll(vertices, -1, axis=0)
+    cross = vertices[:, 1] * following[:, 0] - following[:, 1] * vertices[:, 0]
+    centre: NDArray[np.float64] = ((vertices + following) * cross[:, None]).sum(axis=0) / (3 * cross.sum())
+    return centre
+
+
 def _thin(points: NDArray[np.float64], tolerance_px: float) -> NDArray[np.float64]:
     thinned = cv2.approxPolyDP(points.astype(np.float32)[:, None, :], tolerance_px, closed=True)
     return np.asarray(thinned[:, 0, :], dtype=np.float64)

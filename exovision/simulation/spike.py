@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from exovision.errors import InputError, SettingsError
 from exovision.numerics.contours import smooth_closed, trace_regions
+from exovision.numerics.polygons import centroid
 from exovision.records import LabelStack, Movie
 from exovision.simulation.cells import rasterise
 from exovision.simulation.movie import Backdrop, Simulation
@@ -24,6 +25,8 @@ VERTICES, FINE = 256, 16
 """Points that are followed on an outline, and the factor by which it is refined to follow them."""
 CONTOUR_CUTOFF_PX = 3.0
 """Outline detail below this, in px of the movie before it is enlarged, is that of the pixel grid."""
+SAME_CELL = 0.4
+"""Least intersection over union at which an id that begins goes on with one that ends."""
 SLIP_VERTICES, SPREAD_AGAIN = 1.5, 0.01
 """Vertices over which the slip of membrane points is smoothed, and the share of it undone per frame."""
 
@@ -42,7 +45,7 @@ def spike(
     movie : Movie
         With a `cell` or `nucleus` channel and times at regular intervals.
     labels : LabelStack
-        The cells of each frame; ids stay.
+        The cells of each frame; ids stay, but that of a cell whose id changes goes on.
     scene : Scene
         What exosomes there are; size, pixel and interval are those of the movie.
     seed : int
@@ -115,15 +118,32 @@ def _real_cells(movie: Movie, labels: LabelStack, role: str, upsample: int) -> I
     """Yield the enlarged image of each frame and the outlines in it, vertex by vertex those of the last."""
     previous: dict[int, Floats] = {}
     size = (movie.image_shape[1] * upsample, movie.image_shape[0] * upsample)
+    before = np.zeros(movie.image_shape, dtype=np.int32)
     for t in range(movie.n_frames):
         image = np.asarray(
             cv2.resize(movie.image(t, role), size, interpolation=cv2.INTER_CUBIC), dtype=np.float32
         )
-        outlines = _outlines(labels[t], upsample)
+        before = _with_lasting_ids(labels[t], before)
+        outlines = _outlines(before, upsample)
         for cell, outline in outlines.items():
             outlines[cell] = _followed(outline, previous.get(cell))
         previous = {**previous, **outlines}
         yield image, outlines
+
+
+def _with_lasting_ids(labels: NDArray[np.int32], before: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return labels in which an id that begins where another ends, on one cell, is that other."""
+    pairs, shared = np.unique(np.stack([before.ravel(), labels.ravel()]), axis=1, return_counts=True)
+    areas = [dict(zip(*np.unique(image, return_counts=True))) for image in (before, labels)]
+    lasting = labels.copy()
+    for best in np.argsort(-shared):
+        old, new = pairs[:, best]
+        ended, begins = old > 0 and not (labels == old).any(), new > 0 and new not in areas[0]
+        if ended and begins and not (lasting == old).any():
+            overlap = shared[best] / (areas[0][old] + areas[1][new] - shared[best])
+            if overlap >= SAME_CELL:
+                lasting[labels == new] = old
+    return lasting
 
 
 def _slowed(frames: Iterator[_Cells], slow: int) -> Iterator[_Cells]:
@@ -193,7 +213,7 @@ def _followed(outline: Floats, previous: Floats | None) -> Floats:
     if previous is None:
         return outline
     fine = _evenly(outline, FINE * VERTICES)
-    shift = outline.mean(axis=0) - previous.mean(axis=0)
+    shift = centroid(outline) - centroid(previous)
     _, nearest = cKDTree(fine).query(previous + shift)
     along = np.maximum.accumulate(np.unwrap(nearest, period=len(fine))) / FINE
     even = np.arange(VERTICES) + np.mean(along - np.arange(VERTICES))
