@@ -291,7 +291,7 @@ def _ride(rng: np.random.Generator, scene: Scene, particle: Particle, field: _Fi
         _arrive(rng, particle, field)
     for step, wait_s in enumerate(waits):
         length_um = rng.normal(0, np.sqrt(2 * d * wait_s))
-        vertex = (particle.vertex + length_um / pixel / _stretch_px(outline, particle.vertex)) % 1.0
+        vertex = _along(outline, particle.vertex, length_um / pixel)
         if not field.crowded(particle.cell, on_outline(outline, vertex, 0.0)):
             particle.vertex = vertex
         places[step] = on_outline(outline, particle.vertex, STANDOFF_UM / pixel)
@@ -308,11 +308,13 @@ def _arrive(rng: np.random.Generator, particle: Particle, field: _Field) -> None
         particle.vertex = rng.uniform(0, 1)
 
 
-def _stretch_px(outline: Floats, part: float) -> float:
-    """Return the length of the whole outline if all its vertices were as far apart as those at `part`, px."""
-    count = len(outline)
-    first = int((part % 1.0) * count) % count
-    return max(float(np.hypot(*(outline[(first + 1) % count] - outline[first]))), 1e-6) * count
+def _along(outline: Floats, part: float, length_px: float) -> float:
+    """Return the place, as a part of the vertices, that lies `length_px` farther along an outline."""
+    closed = np.vstack([outline, outline[:1]])
+    arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
+    vertices = np.arange(len(closed))
+    here = np.interp((part % 1.0) * len(outline), vertices, arc)
+    return float(np.interp((here + length_px) % arc[-1], arc, vertices)) / len(outline)
 
 
 def _within(outline: Floats, particle: Particle) -> Floats:
