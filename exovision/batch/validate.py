@@ -16,12 +16,12 @@ from exovision.pipeline import PREPARATION_FRAMES
 from exovision.records import LabelStack, Movie
 from exovision.settings import Settings
 
-SECONDS_PER_MEGAPIXEL = 4.0
+SECONDS_PER_MEGAPIXEL = 2.0
 """One CPU thread, per frame of a movie with exosomes and cells; `benchmarks/whole.py` measures it."""
-IMPORTS_GB = 0.7
-"""Python with all packages loaded; `imports_gb` of `benchmarks/whole.py`."""
-WORKING_PLANES = 120
-"""Planes of 4 bytes a pixel held beside the chunk; from `above_imports_gb` of `benchmarks/whole.py`."""
+FIXED_GB = 1.05
+"""What an analysis takes whatever the size of the images: packages and networks (`benchmarks/whole.py`)."""
+WORKING_PLANES = 60
+"""Planes of 4 bytes a pixel held beside the chunk, from the growth with the size of the images."""
 
 
 def validate_job(job: Job, *, device: str) -> list[str]:
@@ -82,12 +82,12 @@ def memory_gb(movie: Movie, settings: Settings) -> float:
 
     .. math:: m = m_0 + 4YX\,(2 n R + Z + W)
 
-    where m₀ is `IMPORTS_GB`, n the frames of a chunk, R the number of roles, Z the depth and W
+    where m₀ is `FIXED_GB`, n the frames of a chunk, R the number of roles, Z the depth and W
     `WORKING_PLANES`.
     """
     depth, y, x = movie.shape[2:]
     chunk = min(settings.reading.chunk_frames, movie.n_frames)
-    return IMPORTS_GB + 4 * y * x * (2 * chunk * len(movie.roles) + depth + WORKING_PLANES) / 1e9
+    return FIXED_GB + 4 * y * x * (2 * chunk * len(movie.roles) + depth + WORKING_PLANES) / 1e9
 
 
 def _shape(movie: Movie) -> Iterator[str]:

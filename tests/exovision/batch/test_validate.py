@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from exovision.batch.jobs import Job, ReadingOptions, plan
-from exovision.batch.validate import IMPORTS_GB, SECONDS_PER_MEGAPIXEL, memory_gb, seconds, validate_job
+from exovision.batch.validate import FIXED_GB, SECONDS_PER_MEGAPIXEL, memory_gb, seconds, validate_job
 from exovision.errors import InputError, SettingsError
 from exovision.records import Movie
 from exovision.settings import Settings
@@ -107,5 +107,5 @@ def test_estimates_follow_their_formulas() -> None:
         )
 
     assert seconds(movie(1000)) == pytest.approx(SECONDS_PER_MEGAPIXEL * 262.144)
-    assert memory_gb(movie(1000), Settings()) == memory_gb(movie(100), Settings()) > IMPORTS_GB
+    assert memory_gb(movie(1000), Settings()) == memory_gb(movie(100), Settings()) > FIXED_GB
     assert memory_gb(movie(4), Settings()) < memory_gb(movie(100), Settings()) < 1.8

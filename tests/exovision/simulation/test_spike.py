@@ -3,7 +3,7 @@ import pytest
 
 from exovision.errors import InputError, SettingsError
 from exovision.records import ArrayLabels, Movie
-from exovision.simulation.spike import VERTICES, _followed, spike
+from exovision.simulation.spike import VERTICES, _followed, _with_lasting_ids, spike
 
 Y, X = np.mgrid[:60, :70]
 FRAMES = 4
@@ -167,3 +167,15 @@ def test_enlarging_by_less_than_one_is_refused(scene):
 def test_slowing_by_less_than_one_is_refused(scene):
     with pytest.raises(SettingsError, match="got 0; correct --slow"):
         spike(_movie(), ArrayLabels(_labels()), scene, seed=1, slow=0)
+
+
+def test_an_id_that_changes_on_one_cell_goes_on():
+    one, two = _labels((5, 9))[:2]
+    two = np.where(two == 5, 7, two)
+    two[50:55, 5:10] = 12
+    lasting = _with_lasting_ids(two, one)
+    assert (lasting == 5).sum() == (two == 7).sum() and 7 not in lasting
+    assert (lasting == 9).sum() == (two == 9).sum() and (lasting == 12).sum() == 25
+    assert (_with_lasting_ids(one, np.zeros_like(one)) == one).all()
+    far = np.roll(np.where(one == 5, 7, 0), 40, axis=1)
+    assert (_with_lasting_ids(far, one) == far).all()
