@@ -49,14 +49,24 @@ UNTESTABLE = Comotion(None, 0.0, 0.0, False)
 
 
 def judge(track: Track, part: slice, settings: EventSettings) -> Comotion:
-    """Return the verdict on a part of a track; the cell must move `stuck_sigmas` errors of the distance."""
-    return comotion(
-        track.stage_um[part],
-        track.motion_um[part],
-        track.times_s[part],
-        track.se_um[part],
-        least_motion_um=settings.stuck_sigmas * track.distance_error_um(settings),
-    )
+    """Return the verdict on a part of a track; the cell must move `stuck_sigmas` errors of the distance.
+
+    Moving with the cell means with its centroid, or with the membrane beside the track, whichever suits.
+    """
+    motions = [track.motion_um]
+    if track.membrane_um.any():
+        motions.append(track.motion_um + track.membrane_um)
+    verdicts = [
+        comotion(
+            track.stage_um[part],
+            motion[part],
+            track.times_s[part],
+            track.se_um[part],
+            least_motion_um=settings.stuck_sigmas * track.distance_error_um(settings),
+        )
+        for motion in motions
+    ]
+    return max(verdicts, key=lambda verdict: verdict.log_ratio)
 
 
 def comotion(
@@ -89,7 +99,7 @@ def comotion(
 
     Notes
     -----
-    The cell's motion is that of its centroid. A vesicle that diffuses along the membrane farther than the
+    A vesicle that diffuses along the membrane farther than the
     cell moves is undecided, never called fixed.
     """
     if len(times_s) < 3:

@@ -38,8 +38,8 @@ class Track:
     times_s : ndarray of shape (N,)
     stage_um, cell_um : ndarray of shape (N, 2)
         (y, x) without drift, and without the smoothed motion of `cell_id` and of its membrane as well.
-    motion_um : ndarray of shape (N, 2)
-        That motion: `stage_um - cell_um`.
+    motion_um, membrane_um : ndarray of shape (N, 2)
+        Those motions, of the cell and of its membrane beside the track: `stage_um - cell_um` in all.
     se_um : ndarray of shape (N,)
         Standard error per coordinate.
     distance_um : ndarray of shape (N,)
@@ -60,6 +60,7 @@ class Track:
     stage_um: Floats
     cell_um: Floats
     motion_um: Floats
+    membrane_um: Floats
     se_um: Floats
     distance_um: Floats
     nearest: Ints
@@ -268,7 +269,7 @@ def _with_membrane(track: Track, path: Floats) -> Track:
     """Take the motion of the membrane off a track as well."""
     path = path - path[0]
     slid = SLIP**2 * np.sum(np.diff(path, axis=0) ** 2, axis=1)
-    return replace(track, cell_um=track.cell_um - path, motion_um=track.motion_um + path, slid_um2=slid)
+    return replace(track, cell_um=track.cell_um - path, membrane_um=path, slid_um2=slid)
 
 
 def _track(
@@ -295,6 +296,7 @@ def _track(
         stage_um=stage,
         cell_um=stage - motion,
         motion_um=motion,
+        membrane_um=np.zeros_like(motion),
         se_um=np.sqrt(np.mean(errors**2, axis=1)) * pixel_size_um,
         distance_um=distance,
         nearest=nearest,

@@ -20,6 +20,7 @@ def track(distance, steps=0.0, *, dt=1.0, se=0.03):
         stage_um=at,
         cell_um=at,
         motion_um=np.zeros((n, 2)),
+        membrane_um=np.zeros((n, 2)),
         se_um=np.full(n, se),
         distance_um=np.asarray(distance, dtype=float),
         nearest=np.ones(n, dtype=np.int64),

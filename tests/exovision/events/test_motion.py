@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from exovision.events.comotion import judge
 from exovision.events.motion import (
     cell_motion,
     jitter_and_scale,
@@ -124,3 +127,12 @@ def test_the_jitter_of_outlines_is_measured_from_the_tracks(world):
     evidence = w.find(EventSettings()).summary["identifiability"]["docking"]
     assert evidence["outline_jitter_um"] == pytest.approx(0.15, rel=0.2)
     assert outline_jitter_um([]) == 0.0
+
+
+def test_comotion_is_told_by_the_membrane_where_the_centroid_rests():
+    carried = _carried(0.02)
+    verdict = judge(carried, slice(None), EventSettings())
+    assert verdict.comoving is True
+    assert verdict.extent_um == pytest.approx(0.02 * 398, rel=0.01)
+    centroid_alone = judge(replace(carried, membrane_um=np.zeros((200, 2))), slice(None), EventSettings())
+    assert centroid_alone.comoving is None
