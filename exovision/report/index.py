@@ -61,17 +61,17 @@ def write_index(out: Path, *, movies: pd.DataFrame, failures: Sequence[Mapping[s
 
 
 def pooled_rate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the dockings of all movies per cell-hour with the exact 95 % Poisson interval.
+    """Return the arrivals of all movies per cell-hour with the exact 95 % Poisson interval.
 
     Parameters
     ----------
     rows : sequence of mapping
-        `cells exosomes dockings cell_hours` of each movie; None counts as nothing.
+        `cells exosomes dockings arrivals cell_hours` of each movie; None counts as nothing.
 
     Returns
     -------
     dict
-        The four sums and `per_cell_hour`, `_lo`, `_hi`; None without exposure.
+        The five sums and `per_cell_hour`, `_lo`, `_hi`; None without exposure.
 
     References
     ----------
@@ -79,9 +79,9 @@ def pooled_rate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     sums = {
         name: sum(row.get(name) or 0 for row in rows)
-        for name in ("cells", "exosomes", "dockings", "cell_hours")
+        for name in ("cells", "exosomes", "dockings", "arrivals", "cell_hours")
     }
-    count, hours = sums["dockings"], sums["cell_hours"]
+    count, hours = sums["arrivals"], sums["cell_hours"]
     if not hours > 0:
         return {**sums, **dict.fromkeys(("per_cell_hour", "per_cell_hour_lo", "per_cell_hour_hi"))}
     return {

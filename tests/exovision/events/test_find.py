@@ -254,7 +254,7 @@ def test_one_frame_gives_no_events(world):
     w.stick_near(3, 0.0)
     tables = w.find()
     assert tables.events.empty and len(tables.spots) == 2
-    assert tables.summary["movie"]["dockings_per_cell_hour"] is None
+    assert tables.summary["movie"]["arrivals_per_cell_hour"] is None
     assert not tables.summary["identifiability"]["docking"]["identifiable"]
 
 

@@ -23,9 +23,10 @@ def test_rates_are_counts_over_observed_cell_hours_with_poisson_intervals(movie)
     found = movie.summary["movie"]
     assert found["cell_hours"] == pytest.approx(hours)
     assert found["dockings"] == 12 and found["cells"] == 9
-    assert found["dockings_per_cell_hour"] == pytest.approx(12 / hours)
-    assert found["dockings_per_cell_hour_lo"] == pytest.approx(chi2.ppf(0.025, 24) / 2 / hours)
-    assert found["dockings_per_cell_hour_hi"] == pytest.approx(chi2.ppf(0.975, 26) / 2 / hours)
+    assert found["arrivals"] == 11
+    assert found["arrivals_per_cell_hour"] == pytest.approx(11 / hours)
+    assert found["arrivals_per_cell_hour_lo"] == pytest.approx(chi2.ppf(0.025, 22) / 2 / hours)
+    assert found["arrivals_per_cell_hour_hi"] == pytest.approx(chi2.ppf(0.975, 24) / 2 / hours)
     rates = movie.summary["rates"]
     assert rates["arrival"]["count"] == 11  # one was there before the movie began
     assert rates["detachment"]["count"] + rates["loss_unresolved"]["count"] == 11

@@ -14,11 +14,12 @@ from exovision.report.wording import number
 HEADLINE = {
     "cells": 4,
     "exosomes": 20,
-    "dockings": 6,
+    "dockings": 7,
+    "arrivals": 6,
     "cell_hours": 1.5,
-    "dockings_per_cell_hour": 4.0,
-    "dockings_per_cell_hour_lo": 1.47,
-    "dockings_per_cell_hour_hi": 8.71,
+    "arrivals_per_cell_hour": 4.0,
+    "arrivals_per_cell_hour_lo": 1.47,
+    "arrivals_per_cell_hour_hi": 8.71,
     "median_dwell_s": 33.25,
     "enrichment": 7.31,
     "chance_p": 2.5e-5,
@@ -68,9 +69,9 @@ def test_the_overview_fetches_nothing_and_escapes_names(tmp_path):
 
 
 @pytest.mark.parametrize("counts", [(6, 9), (0, 0), (1, 0)])
-def test_the_pooled_rate_is_all_dockings_over_all_cell_hours_with_the_exact_interval(counts):
-    rows = [{"dockings": n, "cell_hours": hours} for n, hours in zip(counts, (1.5, 2.5))]
-    pooled = pooled_rate([*rows, {"dockings": None, "cell_hours": None}])
+def test_the_pooled_rate_is_all_arrivals_over_all_cell_hours_with_the_exact_interval(counts):
+    rows = [{"arrivals": n, "cell_hours": hours} for n, hours in zip(counts, (1.5, 2.5))]
+    pooled = pooled_rate([*rows, {"arrivals": None, "cell_hours": None}])
     total = sum(counts)
     assert pooled["per_cell_hour"] == pytest.approx(total / 4)
     assert stats.poisson.cdf(total, 4 * pooled["per_cell_hour_hi"]) == pytest.approx(0.025)
@@ -81,5 +82,5 @@ def test_the_pooled_rate_is_all_dockings_over_all_cell_hours_with_the_exact_inte
 
 
 def test_without_exposure_there_is_no_pooled_rate():
-    pooled = pooled_rate([{"cells": 0, "dockings": 0, "cell_hours": 0.0}])
+    pooled = pooled_rate([{"cells": 0, "arrivals": 0, "cell_hours": 0.0}])
     assert pooled["per_cell_hour"] is None and pooled["per_cell_hour_hi"] is None
