@@ -91,7 +91,7 @@ class EventSettings(Stage):
     )
     docked_min_s: float = Field(10.0, ge=0, description="shortest docking")
     docked_min_probability: float = Field(
-        0.8, ge=0, le=1, description="least probability of resting on the membrane, mean over a docking"
+        0.6, ge=0, le=1, description="least probability of resting on the membrane, mean over a docking"
     )
     docked_min_frames: int = Field(3, ge=2, description="shortest docking, frames")
     docked_max_gap_frames: int = Field(4, ge=0, description="gap inside one docking that is bridged")

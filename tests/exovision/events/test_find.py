@@ -67,14 +67,14 @@ def test_a_docking_lasts_at_least_ten_seconds(world, frames, called):
 def test_a_docking_lasts_at_least_three_frames(world):
     w = world(2, seen=1.0, interval_s=20.0)
     two, three = w.dock(40, 2), w.dock(40, 3)
-    tables = w.find(EventSettings(docked_min_probability=0))
+    tables = w.find()
     assert of(tables, two).empty and len(of(tables, three)) == 1
 
 
 def test_a_docking_too_short_to_tell_rest_from_slow_diffusion_is_not_called(world):
     w = world(2, seen=1.0, interval_s=20.0)
     short, long = w.dock(40, 3), w.dock(60, 12)
-    tables = w.find()
+    tables = w.find(EventSettings(docked_min_probability=0.8))
     assert of(tables, short).empty and states(tables, short)[0] == "tethered"
     assert of(tables, long)["probability"].item() > 0.9
 
