@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from exovision.calibration import px2_to_um2, px_to_um, um_to_px
 from exovision.numerics.contours import smooth_closed, trace_regions
 from exovision.numerics.distance import label_distance, outline_distance
-from exovision.numerics.polygons import centroid
+from exovision.numerics.polygons import centroid, signed_area
 
-LEAST_DOUBLED_AREA_PX2 = 0.5
+LEAST_AREA_PX2 = 0.25
 SMOOTHING_PX = 19.0
 """Cutoff wavelength along the outline. On digitised discs of radius 10 to 75 px the rms error of an outline
 falls from .29 px (none) to .09 px; shorter ones leave more of the pixel grid, longer ones shrink small
@@ -169,16 +169,11 @@ def _outline(
     vertices = np.clip(smooth, -0.5, limit)
     vertices = vertices[(vertices != np.roll(vertices, 1, axis=0)).any(axis=1)]
     # A sliver of a pixel or two may vanish where it is smoothed or cut off at the edge of the image.
-    vertices = _from_origin(vertices if _doubled_area(vertices) > LEAST_DOUBLED_AREA_PX2 else cracks)
+    vertices = _from_origin(vertices if abs(signed_area(vertices)) > LEAST_AREA_PX2 else cracks)
     following = np.roll(vertices, -1, axis=0)
     along_edge = ((vertices == following) & ((vertices == -0.5) | (vertices == limit))).any(axis=1)
     steps = np.hypot(*(following - vertices).T)
     return vertices, ~along_edge, np.concatenate([[0.0], np.cumsum(steps)[:-1]])
-
-
-def _doubled_area(vertices: NDArray[np.float64]) -> float:
-    following = np.roll(vertices, -1, axis=0)
-    return abs(float((vertices[:, 1] * following[:, 0] - following[:, 1] * vertices[:, 0]).sum()))
 
 
 def _from_origin(vertices: NDArray[np.float64]) -> NDArray[np.float64]:

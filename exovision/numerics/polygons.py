@@ -40,10 +40,20 @@ def label_polygons(
 
 def centroid(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the centre of area (y, x) of a closed polygon of shape (N, 2), wherever its vertices crowd."""
-    following = np.roll(vertices, -1, axis=0)
-    cross = vertices[:, 1] * following[:, 0] - following[:, 1] * vertices[:, 0]
-    centre: NDArray[np.float64] = ((vertices + following) * cross[:, None]).sum(axis=0) / (3 * cross.sum())
+    cross = _cross(vertices)
+    both = vertices + np.roll(vertices, -1, axis=0)
+    centre: NDArray[np.float64] = (both * cross[:, None]).sum(axis=0) / (3 * cross.sum())
     return centre
+
+
+def signed_area(vertices: NDArray[np.float64]) -> float:
+    """Return the area of a closed polygon of shape (N, 2), (y, x); positive if it runs from +x towards +y."""
+    return float(_cross(vertices).sum()) / 2
+
+
+def _cross(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+    following = np.roll(vertices, -1, axis=0)
+    return vertices[:, 1] * following[:, 0] - following[:, 1] * vertices[:, 0]
 
 
 def _thin(points: NDArray[np.float64], tolerance_px: float) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from exovision.numerics.polygons import signed_area
 from exovision.simulation.scene import Scene
 
 Floats = NDArray[np.float64]
@@ -330,10 +331,8 @@ def on_outline(outline: Floats, part: float, outside_px: float) -> Floats:
     here, after = outline[first], outline[(first + 1) % count]
     along = after - here
     point = here + (position - int(position)) * along
-    normal = np.array([along[1], -along[0]]) / max(float(np.hypot(*along)), 1e-9)
-    following = np.roll(outline, -1, axis=0)
-    doubled_area = np.sum(outline[:, 0] * following[:, 1] - outline[:, 1] * following[:, 0])
-    return np.asarray(point + outside_px * np.sign(doubled_area) * normal)
+    normal = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-9)
+    return np.asarray(point + outside_px * np.sign(signed_area(outline)) * normal)
 
 
 def _leave(
