@@ -264,6 +264,7 @@ class _Stream:
             membrane_distance_um=there.distance_um,
             contour_um=there.contour_um,
             **dict(zip(schema.MEMBRANE_FRAME, (*there.normal.T, *centres.T))),
+            **dict(zip(schema.NEXT_CELL, (there.next_id, there.next_distance_um))),
         )
 
 
@@ -328,7 +329,7 @@ def _summary(stream: _Stream, events: Mapping[str, Any], on_drift: list[str]) ->
 def _linked(stream: _Stream, times_s: NDArray[np.float64]) -> pd.DataFrame:
     """Link the spots; those that are neither likely nor borne out by a track are dropped."""
     settings = stream.settings
-    columns = {**schema.SPOTS, **dict.fromkeys(schema.MEMBRANE_FRAME, schema.FLOAT)}
+    columns = {**schema.SPOTS, **dict.fromkeys((*schema.MEMBRANE_FRAME, *schema.NEXT_CELL), schema.FLOAT)}
     spots = schema.conform(_stack(stream.spots), columns)
     stream.spots.clear()
     spots["exosome_id"] = link(

@@ -54,6 +54,8 @@ SPOTS: Mapping[str, str] = {
 MEMBRANE_FRAME = ("normal_y", "normal_x", "cell_y_um", "cell_x_um")
 """Columns that spots have besides until events are found: the outward unit normal of the nearest membrane and
 the centroid of its cell."""
+NEXT_CELL = ("next_cell_id", "next_distance_um")
+"""Likewise: the cell with the nearest membrane but for `cell_id`, and the distance to it."""
 EXOSOMES: Mapping[str, str] = {
     **dict.fromkeys(("exosome_id", "first_frame", "last_frame", "n_spots", "cell_id"), INT),
     "mean_counts": FLOAT,

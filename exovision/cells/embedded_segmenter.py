@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exovision.calibration import um_to_px
+from exovision.cells.compartments import fill_compartments
 from exovision.cells.membrane import snap_to_membrane
 from exovision.nets.cell_finder import CellFinder
 from exovision.nets.scaling import has_contrast
@@ -99,4 +100,5 @@ class EmbeddedSegmenter:
         reach_px = REACH_DIAMETERS * (self.diameter_px or 0.0)
         if reach_px < LEAST_REACH_PX:
             return labels
-        return snap_to_membrane(labels, image, reach_px=reach_px, sigma_px=self._sigma_px)
+        filled = fill_compartments(labels, image)
+        return snap_to_membrane(filled, image, reach_px=reach_px, sigma_px=self._sigma_px)

@@ -39,12 +39,18 @@ class Placed(NamedTuple):
         Position of the nearest membrane point along the outline, µm; NaN where the distance is.
     normal : ndarray of shape (M, 2)
         Outward unit normal (y, x) of the membrane there; NaN where the distance is.
+    next_id : Int64 array of shape (M,)
+        The cell with the nearest membrane but for `cell_id`; null where there is none.
+    next_distance_um : ndarray of shape (M,)
+        Distance to that membrane, µm, never negative; NaN where there is none.
     """
 
     cell_id: pd.api.extensions.ExtensionArray
     distance_um: NDArray[np.float64]
     contour_um: NDArray[np.float64]
     normal: NDArray[np.float64]
+    next_id: pd.api.extensions.ExtensionArray
+    next_distance_um: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -142,8 +148,9 @@ class Outlines:
         owner, distance, segment, part = outline_distance(
             points_px, self.vertices_px, self.starts, self.membrane
         )
-        cell_id = pd.array(np.append(self.cell_ids, 0)[owner], dtype="Int64")
-        cell_id[owner < 0] = pd.NA
+        following, next_distance, *_ = outline_distance(
+            points_px, self.vertices_px, self.starts, self.membrane, barred=owner
+        )
         arc, normal = np.full(len(owner), np.nan), np.full((len(owner), 2), np.nan)
         near = segment >= 0
         if near.any():
@@ -151,7 +158,20 @@ class Outlines:
             length = np.hypot(*along.T)
             arc[near] = self.arc_um[segment[near]] + part[near] * px_to_um(length, self.pixel_size_um)
             normal[near] = np.stack([-along[:, 1], along[:, 0]], axis=1) / length[:, None]
-        return Placed(cell_id, px_to_um(distance, self.pixel_size_um), arc, normal)
+        return Placed(
+            self._ids(owner),
+            px_to_um(distance, self.pixel_size_um),
+            arc,
+            normal,
+            self._ids(following),
+            px_to_um(next_distance, self.pixel_size_um),
+        )
+
+    def _ids(self, rows: NDArray[np.int64]) -> pd.api.extensions.ExtensionArray:
+        """Return the cells of rows of this object, null for row -1."""
+        ids = pd.array(np.append(self.cell_ids, 0)[rows], dtype="Int64")
+        ids[rows < 0] = pd.NA
+        return ids
 
     def _segments_px(self) -> NDArray[np.float64]:
         """Return the step from each vertex to the next of its outline, shape (N, 2), px."""

@@ -160,7 +160,7 @@ def find_dockings(
     parts = [
         slice(start + first, start + last)
         for start, stop in clock.runs(path == SLOW, track.frames)
-        for first, last in _on_one_cell(track.nearest[start:stop])
+        for first, last in _stays(track, start, stop, track.band_um(settings))
     ]
     sure = [
         part for part in parts if float(np.mean(probabilities[part, SLOW])) >= settings.docked_min_probability
@@ -180,6 +180,30 @@ def find_dockings(
         )
         for (part, moves, together), end in zip(held, ends)
     ]
+
+
+def _stays(track: Track, start: int, stop: int, band_um: float) -> list[tuple[int, int]]:
+    """Return (first, last) of the stays on one cell after another, counted from `start`.
+
+    Between touching cells the nearest may change at any moment: the exosome stays with the cell it was on as
+    long as that one's membrane is in the band, or was with the later one all along.
+    """
+    nearest = track.nearest[start:stop]
+    stays: list[tuple[int, int]] = []
+    cell = 0
+    for first, last in _on_one_cell(nearest):
+        here = int(np.bincount(nearest[first:last]).argmax())
+        if stays:
+            before, after = (slice(start + a, start + b) for a, b in (stays[-1], (first, last)))
+            if np.median(track.distance_to_um(cell, after)) <= band_um:
+                stays[-1] = (stays[-1][0], last)
+                continue
+            if np.median(track.distance_to_um(here, before)) <= band_um:
+                stays[-1], cell = (stays[-1][0], last), here
+                continue
+        stays.append((first, last))
+        cell = here
+    return stays
 
 
 def _on_one_cell(nearest: Ints) -> Iterator[tuple[int, int]]:

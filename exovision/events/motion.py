@@ -44,8 +44,10 @@ class Track:
         Standard error per coordinate.
     distance_um : ndarray of shape (N,)
         Signed distance to the nearest cell; NaN where unknown.
-    nearest : ndarray of shape (N,)
-        The nearest cell, 0 for none.
+    nearest, next_cell : ndarray of shape (N,)
+        The nearest cell and the one after it, 0 for none.
+    next_um : ndarray of shape (N,)
+        Distance to the membrane of `next_cell`; infinite for none.
     slid_um2 : ndarray of shape (N - 1,)
         Variance, per step, of the membrane's sliding along itself, which cannot be seen.
     cell_id : int
@@ -64,6 +66,8 @@ class Track:
     se_um: Floats
     distance_um: Floats
     nearest: Ints
+    next_cell: Ints
+    next_um: Floats
     slid_um2: Floats
     cell_id: int
     counts: Floats
@@ -75,6 +79,14 @@ class Track:
     def distance_error_um(self, settings: EventSettings) -> float:
         """Return the standard error of one signed distance: localisation and outline, µm."""
         return float(np.hypot(np.median(self.se_um), settings.membrane_sigma_um))
+
+    def distance_to_um(self, cell_id: int, part: slice) -> Floats:
+        """Return how far from the membrane of a cell the spots of a part are; infinite where not known."""
+        here = self.nearest[part] == cell_id
+        known = here & np.isfinite(self.distance_um[part])
+        beside = np.where(self.next_cell[part] == cell_id, self.next_um[part], np.inf)
+        distance: Floats = np.where(known, np.abs(self.distance_um[part]), beside)
+        return distance
 
     def band_um(self, settings: EventSettings) -> float:
         """Return the half-width of the membrane band, µm: the larger of the setting and of 2σ."""
@@ -223,7 +235,7 @@ def make_tracks(
     ----------
     spots, cells : DataFrame
         Columns as in `exovision.schema`; the motion of membranes is followed where spots have
-        `schema.MEMBRANE_FRAME`.
+        `schema.MEMBRANE_FRAME`, and the next cell is known where they have `schema.NEXT_CELL`.
     times_s : ndarray of shape (T,)
         Seconds of all frames, finite and increasing.
     drift_um : ndarray of shape (T, 2)
@@ -288,6 +300,7 @@ def _track(
     motion = paths[cell_id][frames] if cell_id in paths else np.zeros_like(stage)
     motion = motion - motion[0]
     errors = rows[["y_se_px", "x_se_px"]].to_numpy(dtype=np.float64)
+    following = rows.reindex(columns=list(schema.NEXT_CELL)).to_numpy(dtype=np.float64, na_value=np.nan)
     return Track(
         exosome_id=exosome_id,
         rows=rows.index.to_numpy(dtype=np.int64),
@@ -300,6 +313,8 @@ def _track(
         se_um=np.sqrt(np.mean(errors**2, axis=1)) * pixel_size_um,
         distance_um=distance,
         nearest=nearest,
+        next_cell=np.nan_to_num(following[:, 0]).astype(np.int64),
+        next_um=np.where(np.isfinite(following[:, 1]), following[:, 1], np.inf),
         slid_um2=np.zeros(max(len(frames) - 1, 0)),
         cell_id=cell_id,
         counts=rows["counts"].to_numpy(dtype=np.float64),

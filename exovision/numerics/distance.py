@@ -91,7 +91,7 @@ def _nearest_in_run(vertices, starts, real, run, y, x):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def _place(points, vertices, starts, real):  # type: ignore[no-untyped-def]
+def _place(points, vertices, starts, real, barred):  # type: ignore[no-untyped-def]
     boxes, areas = _boxes(vertices, starts)
     runs, run_boxes = _blocks(vertices, starts)
     owner = np.full(len(points), -1, dtype=np.int64)
@@ -101,12 +101,12 @@ def _place(points, vertices, starts, real):  # type: ignore[no-untyped-def]
     bound = np.empty(len(runs))
     for p in range(len(points)):
         y, x = points[p, 0], points[p, 1]
-        holder = _container(vertices, starts, boxes, areas, y, x)
+        holder = -1 if barred[p] >= 0 else _container(vertices, starts, boxes, areas, y, x)
         owner[p] = holder
         for b in range(len(runs)):
             ey = max(run_boxes[b, 0] - y, y - run_boxes[b, 2], 0.0)
             ex = max(run_boxes[b, 1] - x, x - run_boxes[b, 3], 0.0)
-            skip = holder >= 0 and runs[b][0] != holder
+            skip = runs[b][0] == barred[p] or (holder >= 0 and runs[b][0] != holder)
             bound[b] = np.inf if skip else ey * ey + ex * ex
         best = np.inf
         if len(runs) == 0:
@@ -129,6 +129,8 @@ def outline_distance(
     vertices: NDArray[np.float64],
     starts: NDArray[np.int64],
     real: NDArray[np.bool_],
+    *,
+    barred: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
     """Find the signed distance of points to closed outlines, exactly.
 
@@ -145,6 +147,8 @@ def outline_distance(
         Outline k is `vertices[starts[k]:starts[k + 1]]`.
     real : ndarray of shape (N,)
         Whether the segment that begins at this vertex counts for the distance; all decide what is inside.
+    barred : ndarray of shape (M,), optional
+        An outline that is left out for each point, which then counts as outside all others; -1 for none.
 
     Returns
     -------
@@ -168,7 +172,8 @@ def outline_distance(
             f"points must be finite (y, x) pairs of shape (M, 2), got shape {points.shape}; drop missing ones"
         )
     found: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
-    found = _place(points, np.ascontiguousarray(vertices, dtype=np.float64), starts, real)
+    barred = np.full(len(points), -1, dtype=np.int64) if barred is None else barred
+    found = _place(points, np.ascontiguousarray(vertices, dtype=np.float64), starts, real, barred)
     return found
 
 

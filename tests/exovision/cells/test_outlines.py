@@ -103,14 +103,14 @@ def test_the_image_edge_is_no_membrane():
 
 def test_a_cell_that_fills_the_image_holds_its_spots_without_a_distance():
     outlines = Outlines.from_labels(np.full((40, 50), 2, dtype=np.int32), pixel_size_um=1.0)
-    cell_id, distance, along, _ = outlines.place(np.array([[20.0, 20]]))
+    cell_id, distance, along, *_ = outlines.place(np.array([[20.0, 20]]))
     assert cell_id.tolist() == [2]
     assert np.isnan(distance).all() and np.isnan(along).all()
 
 
 def test_without_cells_every_placement_is_null():
     outlines = Outlines.from_labels(np.zeros((30, 30), dtype=np.int32), pixel_size_um=1.0)
-    cell_id, distance, along, _ = outlines.place(np.array([[1.0, 2], [3, 4]]))
+    cell_id, distance, along, *_ = outlines.place(np.array([[1.0, 2], [3, 4]]))
     assert pd.isna(cell_id).all()
     assert np.isnan(distance).all() and np.isnan(along).all()
 
@@ -173,3 +173,20 @@ def test_a_sliver_at_the_edge_of_the_image_has_an_outline() -> None:
     cell, distance, *_ = outlines.place(np.array([[0.0, 5.5], [10.0, 29.0], [9.5, 9.5]]))
     assert list(cell) == [1, 2, 3]
     assert (distance < 0).all()
+
+
+def test_between_two_cells_the_next_one_is_known_too():
+    labels = np.zeros((60, 100), dtype=np.int32)
+    labels[20:40, 10:48], labels[20:40, 52:90] = 4, 9
+    there = Outlines.from_labels(labels, pixel_size_um=0.5).place(np.array([[30.0, 49.0], [30.0, 40.0]]))
+    assert there.cell_id.tolist() == [4, 4]
+    assert there.next_id.tolist() == [9, 9]
+    assert there.next_distance_um == pytest.approx([0.5 * 2.5, 0.5 * 11.5], abs=0.15)
+
+
+def test_a_lone_cell_has_no_next_one():
+    labels = np.zeros((40, 40), dtype=np.int32)
+    labels[10:30, 10:30] = 2
+    there = Outlines.from_labels(labels, pixel_size_um=0.5).place(np.array([[20.0, 32.0]]))
+    assert there.next_id.isna().all()
+    assert np.isnan(there.next_distance_um).all()

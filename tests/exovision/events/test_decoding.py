@@ -24,6 +24,8 @@ def track(distance, steps=0.0, *, dt=1.0, se=0.03):
         se_um=np.full(n, se),
         distance_um=np.asarray(distance, dtype=float),
         nearest=np.ones(n, dtype=np.int64),
+        next_cell=np.zeros(n, dtype=np.int64),
+        next_um=np.full(n, np.inf),
         slid_um2=np.zeros(max(n - 1, 0)),
         cell_id=1,
         counts=none,

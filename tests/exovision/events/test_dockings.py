@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from exovision.events.dockings import Clock, lasts, runs
+from exovision.events.dockings import Clock, _stays, lasts, runs
+from exovision.events.motion import Track
 
 
 def clock(acquired, gap_frames=2):
@@ -48,3 +51,30 @@ def test_the_movie_begins_and_ends_where_frames_were_acquired():
 def test_a_run_of_frames_lasts_one_interval_more_than_its_times():
     assert lasts(np.array([4.0, 6.0, 8.0]), interval_s=2.0) == 6.0
     assert lasts(np.array([4.0]), interval_s=float("nan")) == 0.0
+
+
+def between(nearest, distance, beside):
+    """A track beside cells 4 and 7: its nearest cell, and the distances to both."""
+    n = len(nearest)
+    at = SimpleNamespace(
+        nearest=np.asarray(nearest),
+        distance_um=np.asarray(distance, dtype=float),
+        next_cell=11 - np.asarray(nearest),
+        next_um=np.asarray(beside, dtype=float),
+    )
+    at.distance_to_um = lambda cell, part: Track.distance_to_um(at, cell, part)
+    return _stays(at, 0, n, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ((0.1, 2.0), (0.1, 2.0), [(0, 12), (12, 32)]),
+        ((0.1, 2.0), (0.1, 0.2), [(0, 32)]),
+        ((0.1, 0.2), (0.1, 2.0), [(0, 32)]),
+    ],
+    ids=["it goes on to the next cell", "the first stays in reach", "the second was in reach all along"],
+)
+def test_an_exosome_between_two_cells_stays_on_one_while_its_membrane_is_in_reach(before, after, expected):
+    distance, beside = (np.repeat([b, a], [12, 20]) for b, a in zip(before, after))
+    assert between(np.repeat([4, 7], [12, 20]), distance, beside) == expected
