@@ -98,7 +98,7 @@ def _membrane_height(labels: Labels, ridges: Image, grooves: Image) -> float | N
 
 
 def _filled(labels: Labels, compartments: NDArray[np.int32], seeds: NDArray[np.int32]) -> Labels:
-    """Return the labels in which compartments at the border belong to the cells at the border that won them."""
+    """Return the labels in which compartments at the border belong to the cells there that won them."""
     count = np.zeros((int(compartments.max()) + 1, int(labels.max()) + 1), dtype=np.int64)
     inside = seeds > 0
     np.add.at(count, (seeds[inside], labels[inside]), 1)

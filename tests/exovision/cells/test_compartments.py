@@ -30,7 +30,7 @@ def picture(look: str = "membrane", gap: bool = False) -> np.ndarray:
 
 
 def overlap(found: np.ndarray, cell: int) -> float:
-    return float(((found == cell) & (TRUTH == cell)).sum() / ((found == cell) | (TRUTH == cell)).sum())
+    return float(((found == cell) & (cell == TRUTH)).sum() / ((found == cell) | (cell == TRUTH)).sum())
 
 
 def test_a_cell_cut_by_the_border_is_filled_up_to_its_membrane() -> None:
