@@ -6,244 +6,298 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numba import njit
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-from scipy.spatial import cKDTree
-from scipy.special import log_expit
 
 from exovision import schema
 from exovision.calibration import um_to_px
+from exovision.numerics import motion_models
+from exovision.numerics.assignment import assign_pairs
 from exovision.numerics.membrane_frame import SLIP, beside_membrane
+from exovision.numerics.neighbours import pairs_within
 from exovision.settings import ExosomeSettings
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-BRIGHTNESS_ERROR, BRIGHTNESS_SIGMA = 0.5, 0.1
-"""Relative error of the counts of a spot times its SNR; spread of log brightness beyond the errors (P)."""
-MISSED_HALF_SNR, MISSED_SLOPE = 1.6, 2.4
-"""An exosome of this SNR is missed in every second frame, in fewer with this slope on logits (P)."""
+LIGHT_ERROR = 0.5
+FLICKER = 0.1
+DRIFT = 0.05
+STEEP = 2.4
+MOST_SEEN = 0.99
 IMPLAUSIBLE = 20.0
-"""Squared deviations of brightness and of missed frames, chi-squared, beyond which spots are never linked."""
 LEAST_SURE = 0.3
-"""Share of a track's spots that must be sure for the others to be borne out."""
 MEMBRANE_REACH = 3.0
-"""How much farther spots beside a membrane are looked for, which may have moved meanwhile (P)."""
-NOT_LINKING, SENIORITY, SENIOR_SPOTS = 90.0, 3.0, 8
-"""Price of ending a track: above any link's, and higher for tracks of more spots, so that noise beside one
-does not take its place."""
+JOINT_SIGMAS = 2.0
+JOINT_PRIOR = -1.0
+USUAL_SIGMA_PX = 1.5
+BLOCK_SPOTS = 100_000
+
+PLACE_Y, PLACE_X, VARIANCE, LIGHT, SNR, SURE, CELL, CENTRE_Y, CENTRE_X, DISTANCE, NORMAL_Y, NORMAL_X = range(12)
 
 
-class _Seen(NamedTuple):
-    """Spots, a row each: frames among those acquired, places, errors, log counts and SNR; nearest cell or 0.
+class _Population(NamedTuple):
+    """What is known of all exosomes of a movie."""
 
-    Of that cell the centroid, the signed distance and the outward normal; NaN without one.
-    """
-
-    frame: Ints
-    place_px: Floats
-    se_px: Floats
-    light: Floats
-    snr: Floats
-    cell: Ints
-    centre_px: Floats
-    distance_px: Floats
-    normal: Floats
-
-    @classmethod
-    def of(cls, spots: pd.DataFrame, frame: Ints, drift_px: Floats, pixel_size_um: float) -> _Seen:
-        def column(*names: str) -> Floats:
-            found: Floats = spots.reindex(columns=list(names)).to_numpy(dtype=np.float64, na_value=np.nan)
-            return found
-
-        normal_y, normal_x, *centre = schema.MEMBRANE_FRAME
-        return cls(
-            frame=frame,
-            place_px=column("y_px", "x_px") - drift_px,
-            se_px=np.sqrt((column("y_se_px", "x_se_px") ** 2).mean(axis=1)),
-            light=np.log(np.maximum(column("counts")[:, 0], 1e-9)),
-            snr=column("snr")[:, 0],
-            cell=np.nan_to_num(column("cell_id")[:, 0]).astype(np.int64),
-            centre_px=column(*centre) / pixel_size_um - drift_px,
-            distance_px=column("membrane_distance_um")[:, 0] / pixel_size_um,
-            normal=column(normal_y, normal_x),
-        )
-
-    def part(self, which: Any) -> _Seen:
-        return _Seen(*(values[which] for values in self))
+    models: Floats
+    prior: Floats
+    new_per_px2: float
+    ends: float
+    half_snr: float
+    light: float
+    light_sigma: float
 
 
 class _Open(NamedTuple):
-    """Tracks that may still go on: their last spots, numbers, usual steps and lengths, a row each."""
-
-    seen: _Seen
+    spots: Floats
+    frame: Ints
     track: Ints
-    moved_px: Floats
-    spots: Ints
-
-    @classmethod
-    def none(cls) -> _Open:
-        empty = np.empty(0)
-        pairs, number = np.empty((0, 2)), empty.astype(np.int64)
-        seen = _Seen(number, pairs, empty, empty, empty, number, pairs, empty, pairs)
-        return cls(seen, number, empty, number)
+    states: Floats
+    weights: Floats
+    light: Floats
+    snr: Floats
+    exists: Floats
 
     def part(self, which: Any) -> _Open:
-        return _Open(self.seen.part(which), *(values[which] for values in self[1:]))
+        return _Open(*(values[which] for values in self))
 
     def join(self, other: _Open) -> _Open:
-        seen = _Seen(*(np.concatenate(pair) for pair in zip(self.seen, other.seen)))
-        return _Open(seen, *(np.concatenate(pair) for pair in zip(self[1:], other[1:])))
+        return _Open(*(np.concatenate(pair) for pair in zip(self, other)))
 
 
-def link(
-    spots: pd.DataFrame,
-    *,
-    times_s: Floats,
-    drift_px: Floats | None,
-    pixel_size_um: float,
-    settings: ExosomeSettings,
-) -> pd.Series[int]:
-    """Link the spots of consecutive frames.
-
-    Parameters
-    ----------
-    spots : DataFrame
-        `frame y_px x_px y_se_px x_se_px counts snr probability`, sorted by frame; `cell_id`,
-        `membrane_distance_um` and `schema.MEMBRANE_FRAME` where known.
-    times_s : ndarray of shape (T,)
-        Seconds; NaN for frames that were not acquired, which count as no gap.
-    drift_px : ndarray of shape (T, 2), optional
-        Stage drift (y, x), taken off the positions.
-    pixel_size_um : float
-    settings : ExosomeSettings
-        `max_step_um` (between acquired neighbours; grows with the square root of a gap), `max_gap_frames`,
-        `min_track_spots` spots of `min_probability` make a track.
-
-    Returns
-    -------
-    Series of Int64
-        Exosome ids from 1, by first frame, y and x; null for unlinked spots; the index of `spots`.
-
-    Notes
-    -----
-    A link costs its squared displacement, on the stage or beside the moving membrane, over the variance
-    expected from what the track has done so far and from the localisation errors, plus the squared change of
-    log brightness, plus the price of every frame in which an exosome so bright was missed; the assignment
-    between open tracks and the spots of a frame is optimal (Jaqaman 2008, doi:10.1038/nmeth.1237). Spots too
-    unlike are never linked. Only open tracks are held.
-    """
+def link(spots, *, times_s, drift_px, pixel_size_um, settings):
     order = np.full(len(times_s), -1, dtype=np.int64)
     acquired = np.flatnonzero(np.isfinite(times_s))
     order[acquired] = np.arange(acquired.size)
     drift = np.zeros((len(times_s), 2)) if drift_px is None else drift_px
     frames = spots["frame"].to_numpy(dtype=np.int64)
-    seen = _Seen.of(spots, order[frames], drift[frames], pixel_size_um)
-    step_px = float(um_to_px(settings.max_step_um, pixel_size_um))
-    tracks = _link_all(seen, step_px=step_px, max_gap=settings.max_gap_frames)
+    reach = float(um_to_px(settings.max_step_um, pixel_size_um))
+    population = _population(spots, drift, pixel_size_um, order[frames], reach, settings.max_gap_frames)
+    tracks, _, _ = _link_all(spots, drift, pixel_size_um, order[frames], population, reach, settings.max_gap_frames)
     sure = spots["probability"].to_numpy(dtype=np.float64) >= settings.min_probability
     return _numbered(spots, tracks, sure, settings.min_track_spots)
 
 
-def _link_all(seen: _Seen, *, step_px: float, max_gap: int) -> Ints:
-    """Return a track number for every spot."""
-    tracks = np.empty(len(seen.frame), dtype=np.int64)
-    opened = _Open.none()
+def _columns(spots: pd.DataFrame, drift_px: Floats, pixel_size_um: float) -> Floats:
+    """Return what linking needs of each spot, shape (N, 12); NaN where unknown."""
+    normal_y, normal_x, *centre = schema.MEMBRANE_FRAME
+    names = ["y_px", "x_px", "y_se_px", "x_se_px", "counts", "snr", "probability", "cell_id", *centre,
+             "membrane_distance_um", normal_y, normal_x]
+    found = spots.reindex(columns=names).to_numpy(dtype=np.float64, na_value=np.nan)
+    seen = np.empty((len(spots), 12))
+    seen[:, :2] = found[:, :2] - drift_px
+    seen[:, VARIANCE] = (found[:, 2:4] ** 2).mean(axis=1)
+    seen[:, LIGHT] = np.log(np.maximum(found[:, 4], 1e-9))
+    seen[:, SNR], seen[:, SURE] = found[:, 5], found[:, 6]
+    seen[:, CELL] = found[:, 7]
+    seen[:, CENTRE_Y : CENTRE_X + 1] = found[:, 8:10] / pixel_size_um - drift_px
+    seen[:, DISTANCE] = found[:, 10] / pixel_size_um
+    seen[:, NORMAL_Y:] = found[:, 11:]
+    return seen
+
+
+def _population(spots, drift, pixel, frames, reach, max_gap, rounds=2, most_frames=60):
+    seen = spots.iloc[:200_000]
+    c = _columns(seen, drift[seen["frame"].to_numpy(dtype=np.int64)], pixel)
+    models = motion_models.motion_models(reach)
+    sure = c[:, SURE] >= 0.5
+    light = c[sure, LIGHT] if sure.any() else np.zeros(1)
+    area = float(np.prod(np.ptp(c[:, :2], axis=0))) if len(c) else 0.0
+    area = max(area, (10 * reach) ** 2)
+    per_frame = len(c) / max(len(np.unique(frames[: len(c)])), 1)
+    pop = _Population(models, np.full(len(models), 1 / len(models)), max(0.2 * per_frame / area, FLOOR), 0.02, 1.6,
+                      float(np.median(light)), max(float(np.std(light)), 0.2))
+    stop = int(np.searchsorted(frames, frames[0] + most_frames)) if len(frames) else 0
+    for _ in range(rounds if stop else 0):
+        tracks, prior, started = _link_all(seen.iloc[:stop], drift, pixel, frames[:stop], pop, reach, max_gap)
+        pop = pop._replace(prior=prior, new_per_px2=max(STARTS * started / area, FLOOR))
+    return pop
+
+FLOOR=1e-3
+STARTS=1.0
+
+def _link_all(spots, drift, pixel, frames, population, reach, max_gap):
+    """Return a track number for every spot, the mean weights of the models, and starts per frame."""
+    tracks = np.empty(len(spots), dtype=np.int64)
+    m = len(population.models)
+    opened = _Open(np.empty((0, 12)), np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, m, 7)), np.empty((0, m)),
+                   np.empty((0, 2)), np.empty(0), np.empty(0))
     count = 0
-    starts = np.flatnonzero(np.diff(seen.frame, prepend=-1))
+    weights, starts_n, n_frames = np.full(m, 1.0), 0, 0
+    starts = np.flatnonzero(np.diff(frames, prepend=-1))
+    table = _columns(spots, drift[spots["frame"].to_numpy(dtype=np.int64)], pixel)
+    sigma = spots["sigma_px"].median() if "sigma_px" in spots else np.nan
+    joint = JOINT_SIGMAS * (sigma if np.isfinite(sigma) else USUAL_SIGMA_PX)
     for start, stop in zip(starts, [*starts[1:], len(tracks)]):
-        now = seen.part(slice(start, stop))
-        frame = int(now.frame[0])
-        opened = opened.part(frame - opened.seen.frame <= max_gap + 1)
-        rows, columns = _assign(opened, now, step_px)
+        frame = int(frames[start])
+        now = table[start:stop]
+        opened = opened.part(frame - opened.frame <= max_gap + 1)
+        rows, columns, shift, split = _assign(opened, now, frame, population, reach, joint)
         chosen = np.full(stop - start, -1, dtype=np.int64)
         chosen[columns] = opened.track[rows]
-        before = opened.seen.part(rows)
-        moved = np.full(stop - start, step_px / 4)
-        squared, _ = _squared_steps(before, now.part(columns))
-        moved[columns] = 0.7 * opened.moved_px[rows] + 0.3 * np.sqrt(squared / (frame - before.frame))
-        spots = np.ones(stop - start, dtype=np.int64)
-        spots[columns] += opened.spots[rows]
-        new = chosen < 0
-        chosen[new] = np.arange(count, count + int(new.sum()))
-        count += int(new.sum())
+        _go_on(opened, now, rows, columns, shift, frame, population, reach, joint, split)
+        new = np.flatnonzero(chosen < 0)
+        chosen[new] = np.arange(count, count + new.size)
+        count += new.size
+        if frame > frames[0]:
+            starts_n += new.size
+            n_frames += 1
+        weights += opened.weights[rows].sum(axis=0)
         tracks[start:stop] = chosen
-        going_on = np.ones(len(opened.track), dtype=bool)
-        going_on[rows] = False
-        opened = opened.part(going_on).join(_Open(now, chosen, moved, spots))
-    return tracks
+        opened = opened.join(_begin(now[new], chosen[new], frame, population))
+    return tracks, weights / weights.sum(), starts_n / max(n_frames, 1)
 
 
-def _assign(opened: _Open, now: _Seen, step_px: float) -> tuple[Ints, Ints]:
-    """Return the rows (open tracks) and columns (spots) of the cheapest matching within reach."""
+def _begin(now, track, frame, population):
+    n, m = len(now), len(population.models)
+    states = np.empty((n, m, 7))
+    motion_models.start(states, now[:, :2], now[:, VARIANCE], population.models)
+    light = np.column_stack([now[:, LIGHT], FLICKER**2 + (LIGHT_ERROR / now[:, SNR]) ** 2])
+    return _Open(now, np.full(n, frame), track, states, np.tile(population.prior, (n, 1)), light, now[:, SNR].copy(),
+                 np.clip(now[:, SURE], 0.05, 1 - population.ends))
+
+
+def _assign(opened, now, frame, population, reach, joint):
     none = np.empty(0, dtype=np.int64)
     if not len(opened.track):
-        return none, none
-    waited = (now.frame[0] - opened.seen.frame).astype(np.float64)
-    reach = step_px * np.sqrt(waited)
-    at_membrane = np.abs(opened.seen.distance_px) < step_px
-    around = np.where(at_membrane, MEMBRANE_REACH, 1.0) * reach
-    near = cKDTree(now.place_px).query_ball_point(opened.seen.place_px, around)
-    rows = np.repeat(np.arange(len(near)), [len(found) for found in near])
-    columns = np.array([j for found in near for j in found], dtype=np.int64)
-    before, after = opened.seen.part(rows), now.part(columns)
-    unlike = _unlike(before, after)
-    squared, slid = _squared_steps(before, after)
-    expected = (
-        2 * (after.se_px**2 + before.se_px**2)
-        + slid
-        + waited[rows] * (opened.moved_px[rows] ** 2 + (0.1 * step_px) ** 2)
-    )
-    cost = squared / expected + np.log(expected) - np.log((0.1 * step_px) ** 2) + unlike
-    likely = (unlike <= IMPLAUSIBLE) & (squared <= reach[rows] ** 2)
-    if not likely.any():
-        return none, none
-    alone = NOT_LINKING + SENIORITY * np.minimum(opened.spots, SENIOR_SPOTS)
-    return _cheapest(rows[likely], columns[likely], cost[likely], alone, len(now.frame))
+        return none, none, np.empty((0, 2)), np.empty(0, np.bool_)
+    waited = (frame - opened.frame).astype(np.float64)
+    within = reach * np.sqrt(waited)
+    at_membrane = np.abs(opened.spots[:, DISTANCE]) < reach
+    around = np.where(at_membrane, MEMBRANE_REACH, 1.0) * within
+    rows, columns = pairs_within(opened.spots[:, :2], now[:, :2], around)
+    shift, slid = _moved(opened.spots[rows], now[columns])
+    beside_track = _two_brightest(rows, columns, opened, now, joint, len(now))
+    beside_spot = _beside(now, 2 * joint)
+    gain, used, split = _gains(rows, columns, shift, slid, opened.spots, waited, opened.states, opened.weights, opened.light,
+                        opened.snr, opened.exists, now, beside_track, beside_spot, population, within, joint)
+    kept = assign_pairs(rows, columns, gain)
+    opened.exists[rows[kept]] = 1 - (1 - opened.exists[rows[kept]]) / (1 + np.exp(np.minimum(gain[kept], 50)))
+    return rows[kept], columns[kept], np.where(used[kept, None], shift[kept], 0.0), split[kept]
 
 
-def _squared_steps(before: _Seen, after: _Seen) -> tuple[Floats, Floats]:
-    """Return squared steps, on the stage or beside a moving membrane, whichever is less, px².
-
-    And the variance by which that membrane may have slid meanwhile, px².
-    """
-    steps = after.place_px - before.place_px
-    on_stage = (steps**2).sum(axis=1)
-    beside, outwards = beside_membrane(
-        steps - (after.centre_px - before.centre_px),
-        before.normal,
-        after.normal,
-        after.distance_px - before.distance_px,
-    )
-    with_cell = np.where(before.cell == after.cell, (beside**2).sum(axis=1), np.nan)
-    smaller = with_cell < on_stage
-    return np.where(smaller, with_cell, on_stage), np.where(smaller, (SLIP * outwards) ** 2, 0.0)
+def _moved(before, after):
+    """Return how far the membrane beside pairs of spots moved, NaN if unknown, and the variance of its slip."""
+    same = before[:, CELL] == after[:, CELL]
+    shift, slid = np.full((len(before), 2), np.nan), np.zeros(len(before))
+    if same.any():
+        b, a = before[same], after[same]
+        centre = a[:, CENTRE_Y : CENTRE_X + 1] - b[:, CENTRE_Y : CENTRE_X + 1]
+        steps = a[:, :2] - b[:, :2]
+        left, outwards = beside_membrane(steps - centre, b[:, NORMAL_Y:], a[:, NORMAL_Y:], a[:, DISTANCE] - b[:, DISTANCE])
+        shift[same], slid[same] = steps - left, (SLIP * outwards) ** 2
+    return shift, slid
 
 
-def _unlike(before: _Seen, after: _Seen) -> Floats:
-    """Return how unlikely pairs of spots are one exosome, by brightness and by the frames between, as χ²."""
-    error = BRIGHTNESS_SIGMA**2 + BRIGHTNESS_ERROR**2 * (1 / before.snr**2 + 1 / after.snr**2)
-    missed = -log_expit(MISSED_SLOPE * (MISSED_HALF_SNR - (before.snr + after.snr) / 2))
-    unlike: Floats = (after.light - before.light) ** 2 / error + 2 * missed * (after.frame - before.frame - 1)
-    return unlike
+@njit(cache=True)
+def _two_brightest_kernel(rows, columns, places, now, light, joint, n):
+    best = np.full((n, 2), -1, dtype=np.int64)
+    for k in range(len(rows)):
+        i, j = rows[k], columns[k]
+        if (places[i, 0] - now[j, 0]) ** 2 + (places[i, 1] - now[j, 1]) ** 2 > joint * joint:
+            continue
+        if best[j, 0] < 0 or light[i, 0] > light[best[j, 0], 0]:
+            best[j, 1] = best[j, 0]
+            best[j, 0] = i
+        elif best[j, 1] < 0 or light[i, 0] > light[best[j, 1], 0]:
+            best[j, 1] = i
+    return best
 
 
-def _cheapest(
-    rows: Ints, columns: Ints, cost: Floats, not_linking: Floats, n_columns: int
-) -> tuple[Ints, Ints]:
-    """Solve the assignment in which every row may stay alone at its price `not_linking`."""
-    n_rows = len(not_linking)
-    alone = np.arange(n_rows)
-    weights = np.concatenate([cost, not_linking])
-    weights = weights - weights.min() + 1.0
-    graph = coo_matrix(
-        (weights, (np.concatenate([rows, alone]), np.concatenate([columns, n_columns + alone]))),
-        shape=(n_rows, n_columns + n_rows),
-    )
-    matched_rows, matched = min_weight_full_bipartite_matching(graph.tocsr())
-    linked = matched < n_columns
-    return np.asarray(matched_rows[linked], dtype=np.int64), np.asarray(matched[linked], dtype=np.int64)
+def _two_brightest(rows, columns, opened, now, joint, n):
+    return _two_brightest_kernel(rows, columns, opened.spots, now, opened.light, joint, n)
+
+
+def _beside(now, within):
+    """Return the nearest other spot of the same frame within reach, -1 if none."""
+    rows, columns = pairs_within(now[:, :2], now[:, :2], np.full(len(now), within))
+    other = rows != columns
+    rows, columns = rows[other], columns[other]
+    far = ((now[rows, :2] - now[columns, :2]) ** 2).sum(axis=1)
+    order = np.argsort(-far, kind="stable")
+    beside = np.full(len(now), -1, dtype=np.int64)
+    beside[rows[order]] = columns[order]
+    return beside
+
+
+@njit(cache=True)
+def _gains(rows, columns, shift, slid, spots, waited, states, weights, light, snr, exists, now, beside_track, beside_spot,
+           population, within, joint):
+    n = len(rows)
+    gain = np.full(n, -1.0)
+    used = np.zeros(n, dtype=np.bool_)
+    split = np.zeros(n, dtype=np.bool_)
+    for k in range(n):
+        i, j = rows[k], columns[k]
+        reach2 = within[i] ** 2
+        y, x, variance = now[j, 0], now[j, 1], now[j, VARIANCE]
+        stray = 1 / (np.pi * reach2)
+        best = -np.inf
+        if (y - spots[i, 0]) ** 2 + (x - spots[i, 1]) ** 2 <= reach2:
+            best = motion_models.log_density(states[i], weights[i], population.models, waited[i], y, x, variance, stray)
+        sy, sx = y - shift[k, 0], x - shift[k, 1]
+        if (sy - spots[i, 0]) ** 2 + (sx - spots[i, 1]) ** 2 <= reach2:
+            there = motion_models.log_density(states[i], weights[i], population.models, waited[i], sy, sx, variance + slid[k], stray)
+            if there > best:
+                best = there
+                used[k] = True
+        if best == -np.inf:
+            continue
+        # brightness
+        error = FLICKER**2 + (LIGHT_ERROR / now[j, SNR]) ** 2
+        unlike = (now[j, LIGHT] - light[i, 0]) ** 2 / (light[i, 1] + error)
+        spread = light[i, 1] + error
+        other = beside_track[j, 0] if beside_track[j, 0] != i else beside_track[j, 1]
+        if other >= 0 and (spots[i, 0] - y) ** 2 + (spots[i, 1] - x) ** 2 <= joint**2:
+            both = np.log(np.exp(light[i, 0]) + np.exp(light[other, 0]))
+            joined = (now[j, LIGHT] - both) ** 2 / (light[i, 1] + error) - 2 * JOINT_PRIOR
+            if joined < unlike:
+                unlike = joined
+        if beside_spot[j] >= 0:
+            both = np.log(np.exp(now[j, LIGHT]) + np.exp(now[beside_spot[j], LIGHT]))
+            parted = (both - light[i, 0]) ** 2 / (light[i, 1] + error) - 2 * JOINT_PRIOR
+            if parted < unlike:
+                unlike = parted
+                split[k] = True
+        if unlike > IMPLAUSIBLE:
+            continue
+        pop = population.light_sigma**2 + error
+        lightgain = -0.5 * (unlike + np.log(spread)) + 0.5 * ((now[j, LIGHT] - population.light) ** 2 / pop + np.log(pop))
+        seen = min(MOST_SEEN, 1 / (1 + np.exp(STEEP * (population.half_snr - snr[i]))))
+        alive = exists[i]
+        for _ in range(int(waited[i]) - 1):
+            still = alive * (1 - population.ends) * (1 - seen)
+            alive = still / (still + 1 - alive * (1 - population.ends))
+        chance = alive * seen * (1 - population.ends)
+        gain[k] = best - np.log(population.new_per_px2) + lightgain + np.log(chance) - np.log(1 - chance)
+    return gain, used, split
+
+
+def _go_on(opened, now, rows, columns, shift, frame, population, reach, joint, split):
+    waited = (frame - opened.frame).astype(np.float64)
+    _update(rows, columns, shift, waited, opened.spots, opened.states, opened.weights, opened.light, opened.snr, now, population, joint, split)
+    opened.frame[rows] = frame
+    opened.spots[rows] = now[columns]
+    opened.exists[rows] *= 1 - population.ends
+
+
+@njit(cache=True)
+def _update(rows, columns, shift, waited, spots, states, weights, light, snr, now, population, joint, split):
+    for k in range(len(rows)):
+        i, j = rows[k], columns[k]
+        for m in range(states.shape[1]):
+            states[i, m, 0] += shift[k, 0]
+            states[i, m, 1] += shift[k, 1]
+        motion_models.update(states[i], weights[i], population.models, population.prior, waited[i], now[j, 0], now[j, 1], now[j, VARIANCE])
+        error = FLICKER**2 + (LIGHT_ERROR / now[j, SNR]) ** 2
+        if split[k]:
+            light[i, 0], light[i, 1] = now[j, LIGHT], error
+        else:
+            was = light[i, 1] + DRIFT**2 * waited[i]
+            if (now[j, LIGHT] - light[i, 0]) ** 2 < 9 * (was + error):
+                light[i, 0] += was / (was + error) * (now[j, LIGHT] - light[i, 0])
+                light[i, 1] = was - was**2 / (was + error)
+        snr[i] += 0.2 * (now[j, SNR] - snr[i])
 
 
 def _numbered(spots: pd.DataFrame, tracks: Ints, sure: NDArray[np.bool_], least: int) -> pd.Series[int]:
