@@ -15,8 +15,14 @@ velocity, all per frame and in px², and of the velocity at first."""
 Y, X, VY, VX, PLACE, CROSS, VELOCITY = range(7)
 """Columns of a filter's state: place and velocity (px, px per frame), and their covariance, the same on both
 axes."""
+STATE_COLUMNS = 7
 SWITCH = 0.03
 """Chance per sighting that a track changes its way of moving (P)."""
+FREE_STEPS = 0.01, 0.4, 5
+CONFINED = 0.1
+DIRECTED, LARGEST_SPEED = ((0.04, 0.02), (0.1, 0.05)), 0.3
+"""Standard deviations as shares of the largest step: of free steps (least, largest, how many), about a place, of
+the steps and changes of velocity beside directed motion, and of its velocity (P)."""
 STRAY, LEAST_VARIANCE = 0.01, 1e-4
 """Share of steps that follow no model and end anywhere within reach; px² below which no position is known (P)."""
 
@@ -34,9 +40,10 @@ def motion_models(reach_px: float) -> Floats:
     ndarray of shape (M, 4)
         `DIFFUSION, JITTER, ACCELERATION, SPEED` of each.
     """
-    free = [(s**2, 0.0, 0.0, 0.0) for s in np.geomspace(0.01, 0.4, 6) * reach_px]
-    confined = [((0.004 * reach_px) ** 2, s**2, 0.0, 0.0) for s in np.array([0.05, 0.1, 0.2]) * reach_px]
-    directed = [(s**2, 0.0, (0.04 * reach_px) ** 2, (0.3 * reach_px) ** 2) for s in np.array([0.02, 0.08]) * reach_px]
+    free = [((share * reach_px) ** 2, 0.0, 0.0, 0.0) for share in np.geomspace(*FREE_STEPS)]
+    confined = [((0.004 * reach_px) ** 2, (CONFINED * reach_px) ** 2, 0.0, 0.0)]
+    speed = (LARGEST_SPEED * reach_px) ** 2
+    directed = [((a * reach_px) ** 2, 0.0, (b * reach_px) ** 2, speed) for a, b in DIRECTED]
     return np.array(free + confined + directed)
 
 
@@ -53,14 +60,21 @@ def start(states: Floats, places: Floats, variance: Floats, models: Floats) -> N
 
 @njit(cache=True)
 def log_density(
-    state: Floats, weight: Floats, models: Floats, waited: float, y: float, x: float, variance: float, stray: float
+    state: Floats,
+    weight: Floats,
+    models: Floats,
+    waited: float,
+    y: float,
+    x: float,
+    variance: float,
+    reach: float,
 ) -> float:
     """Return the log density, per px², of finding a track at a place after some frames.
 
-    `state` (M, 7) and `weight` (M,) of its filters; `variance` of the place, px²; `stray` is the density of
-    those that follow no model.
+    `state` (M, 7) and `weight` (M,) of its filters; `variance` of the place, px²; those that follow no
+    model are anywhere within `reach`, px.
     """
-    total = STRAY * stray
+    total = STRAY / (np.pi * reach**2)
     for m in range(len(models)):
         spread = _place_variance(state[m], models[m], waited) + models[m, JITTER] + variance
         dy = y - state[m, Y] - waited * state[m, VY]
@@ -71,7 +85,14 @@ def log_density(
 
 @njit(cache=True)
 def update(
-    state: Floats, weight: Floats, models: Floats, prior: Floats, waited: float, y: float, x: float, variance: float
+    state: Floats,
+    weight: Floats,
+    models: Floats,
+    prior: Floats,
+    waited: float,
+    y: float,
+    x: float,
+    variance: float,
 ) -> None:
     """Take a sighting into a track's filters and weights, in place; `prior` (M,) are the population's weights."""
     scale = 0.0

@@ -112,9 +112,7 @@ def walks(conditions: WalkConditions, *, seed: int) -> Walks:
 
 def _walk(rng: np.random.Generator, conditions: WalkConditions) -> pd.DataFrame:
     """Return the truth, each exosome from its arrival to its departure."""
-    lives = rng.poisson(
-        conditions.exosomes * (1 + conditions.frames / conditions.life_frames)
-    )
+    lives = rng.poisson(conditions.exosomes * (1 + conditions.frames / conditions.life_frames))
     length = rng.geometric(1 / conditions.life_frames, lives)
     there = rng.random(lives) < conditions.life_frames / (conditions.life_frames + conditions.frames)
     first = np.where(there, 0, rng.integers(1, max(conditions.frames, 2), lives))
@@ -131,7 +129,9 @@ def _walk(rng: np.random.Generator, conditions: WalkConditions) -> pd.DataFrame:
     size = np.array(conditions.shape_px)
     inside = np.abs((path + 0.5) % (2 * size) - size)
     table = {"frame": frames, "y_px": size[0] - inside[:, 0] - 0.5, "x_px": size[1] - inside[:, 1] - 0.5}
-    named = pd.DataFrame({**table, "exosome_id": owner + 1, "snr": snr[owner], "mode": np.array(MODES)[mode[owner]]})
+    named = pd.DataFrame(
+        {**table, "exosome_id": owner + 1, "snr": snr[owner], "mode": np.array(MODES)[mode[owner]]}
+    )
     return named.sort_values(["frame", "exosome_id"]).reset_index(drop=True)
 
 
@@ -169,7 +169,12 @@ def _detect(rng: np.random.Generator, rows: pd.DataFrame, conditions: WalkCondit
     real = np.arange(len(places)) < len(snr)
     chance = (1 - BLINK) * ndtr(FILTER_GAIN * snr - FILTER_THRESHOLD)
     snr = np.concatenate([snr, 1.9 * rng.lognormal(0, 0.2, n_false)])
-    counts = COUNTS_PER_SNR * snr * rng.lognormal(0, FLICKER, len(snr)) * (1 + LIGHT_ERROR / snr * rng.standard_normal(len(snr)))
+    counts = (
+        COUNTS_PER_SNR
+        * snr
+        * rng.lognormal(0, FLICKER, len(snr))
+        * (1 + LIGHT_ERROR / snr * rng.standard_normal(len(snr)))
+    )
     counts = np.maximum(counts, 0.2 * COUNTS_PER_SNR)
     se = SE_AT_SNR_1_PX * snr**SE_POWER
     table = pd.DataFrame(
@@ -180,7 +185,9 @@ def _detect(rng: np.random.Generator, rows: pd.DataFrame, conditions: WalkCondit
             "x_se_px": se,
             "counts": counts,
             "snr": np.maximum(counts / COUNTS_PER_SNR, 0.5),
-            "probability": expit(np.where(real, SURE_LOGIT, FALSE_LOGIT) + LOGIT_SPREAD * rng.standard_normal(len(snr))),
+            "probability": expit(
+                np.where(real, SURE_LOGIT, FALSE_LOGIT) + LOGIT_SPREAD * rng.standard_normal(len(snr))
+            ),
         }
     )
     seen = np.concatenate([rng.random(len(chance)) < chance, np.ones(n_false, dtype=bool)])
