@@ -42,7 +42,7 @@ MEMBRANE_REACH = 3.0
 """How much farther spots beside a membrane are looked for, which may have moved meanwhile (P)."""
 JOINT_SIGMAS, USUAL_SIGMA_PX = 2.0, 1.5
 """Exosomes nearer than so many PSF widths may be one spot (P); the width where it is not known."""
-LEARNING_FRAMES, LEARNING_ROUNDS = 20, 2
+LEARNING_FRAMES = 20
 NEW_SHARE, LEAST_NEW_PER_PX2 = 0.3, 1e-4
 """Share of the tracks begun while learning that were rightly begun; least density of new spots (P)."""
 LEAST_LIGHT_SIGMA = 0.2
@@ -83,14 +83,14 @@ def link(
 
     Notes
     -----
-    Every open track predicts where it is next, on the stage and beside the moving membrane, by free, confined and
-    directed motion weighed by what it has done so far (interacting models, Blom and Bar-Shalom 1988,
+    Every open track predicts where it is next, on the stage and beside the moving membrane, by free, confined
+    and directed motion weighed by what it has done so far (interacting models, Blom and Bar-Shalom 1988,
     doi:10.1109/9.1299), and how bright. The gain of a link is the log likelihood of the spot under that
-    prediction, against the track being unseen or gone and the spot being new; the assignment of a frame has
-    the largest summed gain (Jaqaman 2008, doi:10.1038/nmeth.1237), and whatever gains nothing is not linked. A spot
-    as bright as two tracks that meet in it carries both; when they part, brightness and motion tell which is
-    which. How common each way of moving is, the density of new spots and the usual brightness come from the
-    first frames of the movie. Beyond the table only open tracks and one number per spot are held.
+    prediction, against the track being unseen or gone and the spot being new. The assignment of a frame has
+    the largest summed gain (Jaqaman 2008, doi:10.1038/nmeth.1237); what gains nothing is not linked. A spot
+    as bright as two tracks that meet in it carries both along; when they part, brightness and motion tell which
+    is which. How common each way of moving is, the density of new spots and the usual brightness come from
+    the first frames of the movie. Beyond the table only open tracks and one number per spot are held.
     """
     order = np.full(len(times_s), -1, dtype=np.int64)
     acquired = np.flatnonzero(np.isfinite(times_s))
@@ -165,12 +165,9 @@ def _population(table: _Table, max_gap: int) -> Population:
         float(np.median(light)),
         max(float(np.std(light)), LEAST_LIGHT_SIGMA),
     )
-    for _ in range(LEARNING_ROUNDS):
-        found = _follow(first, known, max_gap)
-        known = known._replace(
-            prior=found.shares, new_per_px2=max(NEW_SHARE * found.begun / area, LEAST_NEW_PER_PX2)
-        )
-    return known
+    found = _follow(first, known, max_gap)
+    density = max(NEW_SHARE * found.begun / area, LEAST_NEW_PER_PX2)
+    return known._replace(prior=found.shares, new_per_px2=density)
 
 
 class _Followed(NamedTuple):
@@ -189,9 +186,9 @@ def _follow(table: _Table, known: Population, max_gap: int) -> _Followed:
     starts = np.flatnonzero(np.diff(table.frame, prepend=-1))
     stops = np.append(starts[1:], len(tracks))
     block, block_start = table.columns(0, 0), 0
-    for start, stop in zip(starts, stops):
+    for start, stop in zip(starts.tolist(), stops.tolist()):
         if stop > block_start + len(block):
-            block_end = stops[np.searchsorted(stops, min(start + BLOCK_SPOTS, len(tracks)))]
+            block_end = int(stops[int(np.searchsorted(stops, min(start + BLOCK_SPOTS, len(tracks))))])
             block, block_start = table.columns(start, block_end), start
         now, frame = block[start - block_start : stop - block_start], int(table.frame[start])
         opened = opened.part(frame - opened.frame <= max_gap + 1)
@@ -226,7 +223,7 @@ def _take(
 
 
 def _moved_membranes(before: Floats, after: Floats) -> tuple[Floats, Floats]:
-    """Return how far the membrane beside pairs of spots moved, px, NaN if unknown; and its slip's variance."""
+    """Return how far the membrane beside pairs of spots moved, NaN if unknown; its slip's variance."""
     shift, slid = np.full((len(before), 2), np.nan), np.zeros(len(before))
     same = before[:, CELL] == after[:, CELL]
     if same.any():

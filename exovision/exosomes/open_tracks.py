@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 Y, X, VARIANCE, LIGHT, SNR, SURE, CELL, CENTRE_Y, CENTRE_X, DISTANCE, NORMAL_Y, NORMAL_X = range(12)
-"""Columns of a spot: place and variance per axis, px; log counts; SNR; probability; nearest cell, its centroid,
-the signed distance to it and the outward normal there, NaN where there is none."""
+"""Columns of a spot: place and variance per axis, px; log counts; SNR; probability; nearest cell, its
+centroid, the signed distance to it and the outward normal there, NaN where there is none."""
 SPOT_COLUMNS = 12
 
 LIGHT_ERROR, FLICKER, LIGHT_DRIFT = 0.5, 0.1, 0.05
@@ -26,8 +26,8 @@ seen is above the last (P)."""
 ENDS = 0.02
 """Chance per frame that an exosome is gone for good (P)."""
 IMPLAUSIBLE = 20.0
-"""Squared deviation of brightness, and of the frames in which a track was missed, chi-squared, beyond which spots
-are never linked."""
+"""Squared deviation of brightness, and of the frames in which a track was missed, chi-squared, beyond which
+spots are never linked."""
 JOINT, COAST = 0.05, 0.3
 """Prior odds that a spot is two exosomes at once, or one of two that were; that a track not seen near
 another's spot is in it (P)."""
@@ -35,7 +35,7 @@ OUTLIER = 9.0
 """Squared deviation, chi-squared, beyond which a track's brightness learns nothing from a spot."""
 SNR_MEMORY = 0.2
 SINGLE, JOINED, PARTED = 0, 1, 2
-"""How the brightness of a link was explained: as that of the track; as that of two tracks; as a part of it."""
+"""How the brightness of a link is explained: that of the track, that of two tracks, a part of it."""
 
 
 class Population(NamedTuple):
@@ -223,10 +223,10 @@ def _motion(
 def _brightness(
     light: Floats, spot: Floats, second: float, piece: float, known: Population
 ) -> tuple[float, int]:
-    """Return the log likelihood ratio of a spot's brightness, against that of any exosome, and how it is explained.
+    """Return the log likelihood ratio of a spot's brightness, against any exosome's, and how it is explained.
 
-    `second` is the log brightness of another track that may be in the spot, `piece` that of another spot which
-    may be the rest of the track's; −inf for none.
+    `second` is the log brightness of another track that may be in the spot, `piece` that of another
+    spot which may be the rest of the track's; −inf for none.
     """
     error = FLICKER**2 + (LIGHT_ERROR / spot[SNR]) ** 2
     spread = light[1] + error
@@ -247,7 +247,7 @@ def _brightness(
 @njit(cache=True)
 def _seen(snr: float) -> float:
     """Return the chance that an exosome of this SNR is seen in a frame."""
-    return min(MOST_SEEN, 1 / (1 + np.exp(MISSED_SLOPE * (MISSED_HALF_SNR - snr))))
+    return float(min(MOST_SEEN, 1 / (1 + np.exp(MISSED_SLOPE * (MISSED_HALF_SNR - snr)))))
 
 
 @njit(cache=True)

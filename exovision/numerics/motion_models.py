@@ -1,4 +1,4 @@
-"""A bank of Kalman filters per track: free, confined and directed motion, weighed by what it has done so far."""
+"""Free, confined and directed motion: a Kalman filter of each per track, weighed by what it did so far."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ SWITCH = 0.03
 FREE_STEPS = 0.01, 0.4, 5
 CONFINED = 0.1
 DIRECTED, LARGEST_SPEED = ((0.04, 0.02), (0.1, 0.05)), 0.3
-"""Standard deviations as shares of the largest step: of free steps (least, largest, how many), about a place, of
-the steps and changes of velocity beside directed motion, and of its velocity (P)."""
+"""Standard deviations as shares of the largest step: of free steps (least, largest, how many), about a
+place, of the steps and changes of velocity beside directed motion, and of its
+velocity (P)."""
+NEGLIGIBLE = 20.0
+"""Exponent of a density beyond which it adds nothing to that of the strays."""
 STRAY, LEAST_VARIANCE = 0.01, 1e-4
-"""Share of steps that follow no model and end anywhere within reach; px² below which no position is known (P)."""
+"""Share of steps that follow no model and end anywhere within reach; least variance of a place,
+px² (P)."""
 
 
 def motion_models(reach_px: float) -> Floats:
@@ -79,7 +83,9 @@ def log_density(
         spread = _place_variance(state[m], models[m], waited) + models[m, JITTER] + variance
         dy = y - state[m, Y] - waited * state[m, VY]
         dx = x - state[m, X] - waited * state[m, VX]
-        total += (1 - STRAY) * weight[m] * np.exp(-0.5 * (dy * dy + dx * dx) / spread) / (2 * np.pi * spread)
+        exponent = 0.5 * (dy * dy + dx * dx) / spread
+        if exponent < NEGLIGIBLE:
+            total += (1 - STRAY) * weight[m] * np.exp(-exponent) / (2 * np.pi * spread)
     return float(np.log(total))
 
 
@@ -94,7 +100,7 @@ def update(
     x: float,
     variance: float,
 ) -> None:
-    """Take a sighting into a track's filters and weights, in place; `prior` (M,) are the population's weights."""
+    """Take a sighting into the filters and weights of a track, in place; `prior` (M,) is the population's."""
     scale = 0.0
     for m in range(len(models)):
         s, model = state[m], models[m]
