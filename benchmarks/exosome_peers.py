@@ -1,7 +1,7 @@
-"""What others offer to find and to link spots, behind one call each; those that are not installed are left out.
+"""What others offer to find and to link spots; those that are not installed are left out.
 
-Every detector is given the width of the PSF, and a few settings of which the benchmark reports the best, chosen on
-the scored frames themselves: the peers are shown at an advantage.
+Every detector is given the width of the PSF, and a few settings of which the benchmark reports the best,
+chosen on the scored frames themselves: the peers are shown at an advantage.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from scipy import ndimage
 Detect = Callable[[Any, float], Any]
 """Takes a frame in photo-electrons, shape (Y, X), and the PSF's width, px; returns (y, x), shape (N, 2)."""
 Link = Callable[[pd.DataFrame, float], Any]
-"""Takes spots (`frame y_px x_px`) and the largest step, px; returns track numbers, shape (N,), −1 for none."""
+"""Takes spots (`frame y_px x_px`) and the largest step, px; returns track numbers, (N,), −1 for none."""
 
-NOISE_LEVELS = (3.5, 4.5, 5.5)
+NOISE_LEVELS = (3.5, 4.5, 5.5, 8.0)
 
 
 def detectors() -> tuple[dict[str, dict[str, Detect]], list[str]]:
@@ -98,7 +98,7 @@ def _blob_dog() -> dict[str, Detect]:
         threshold = level * _noise((low - high) / 0.6)
         return blob_dog(image, min_sigma=0.8 * sigma, max_sigma=1.3 * sigma, threshold=threshold)[:, :2]
 
-    return {f"{k} sd": lambda image, sigma, k=k: detect(k, image, sigma) for k in (2.5, *NOISE_LEVELS)}
+    return {f"{k} sd": lambda image, sigma, k=k: detect(k, image, sigma) for k in NOISE_LEVELS}
 
 
 def _trackpy() -> dict[str, Detect]:
@@ -154,7 +154,7 @@ def _photutils() -> dict[str, Detect]:
         names = ("y_centroid", "x_centroid") if "y_centroid" in found.colnames else ("ycentroid", "xcentroid")
         return np.column_stack([np.asarray(found[name]) for name in names])
 
-    return {f"{k} sd": lambda image, sigma, k=k: detect(k, image, sigma) for k in (2.5, 3.5, 5.0)}
+    return {f"{k} sd": lambda image, sigma, k=k: detect(k, image, sigma) for k in (2.5, 3.5, 5.0, 8.0)}
 
 
 def _sep() -> dict[str, Detect]:
@@ -175,7 +175,7 @@ def _sep() -> dict[str, Detect]:
         )
         return np.column_stack([found["y"], found["x"]])
 
-    return {f"{k} sd": lambda image, sigma, k=k: detect(k, image, sigma) for k in (0.7, 1.2, 2.0)}
+    return {f"{k} sd": lambda image, sigma, k=k: detect(k, image, sigma) for k in (0.7, 1.2, 2.0, 3.0)}
 
 
 def _bigfish() -> dict[str, Detect]:
