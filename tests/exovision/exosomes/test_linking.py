@@ -2,8 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from exovision.exosomes import linking
 from exovision.exosomes.linking import link
+from exovision.scoring.linking import score_linking
+from exovision.scoring.spots import match_spots
 from exovision.settings import ExosomeSettings
+from exovision.simulation.walks import WalkConditions
+from exovision.simulation.walks import walks as simulated_walks
 
 TIMES = np.arange(30.0)
 
@@ -107,3 +112,57 @@ def test_frames_that_were_not_acquired_are_no_gap():
 
 def test_no_spots_give_no_tracks():
     assert linked(walks().iloc[:0]).empty
+
+
+def meeting(rng, bright, faint):
+    """Two exosomes drift towards each other, are one spot for three frames, and part again."""
+    y = np.concatenate([np.linspace(10, 2, 9), np.zeros(3), np.linspace(2, 10, 9)])
+    rows = []
+    for frame, away in enumerate(y):
+        places = [(0.0, bright + faint)] if away < 1 else [(away, bright), (-away, faint)]
+        for side, counts in places:
+            rows.append((frame, 50 + side + rng.normal(0, 0.1), 50.0 + rng.normal(0, 0.1), counts))
+    spots = pd.DataFrame(rows, columns=["frame", "y_px", "x_px", "counts"])
+    return spots.assign(y_se_px=0.1, x_se_px=0.1, snr=6.0, probability=0.99, sigma_px=1.5)
+
+
+def test_two_that_meet_in_one_spot_part_with_their_own_ids():
+    for seed in range(5):
+        spots = meeting(np.random.default_rng(seed), 1500.0, 500.0)
+        ids = linked(spots, max_gap_frames=1)
+        assert ids[spots["counts"] == 1500.0].nunique() == 1
+        assert ids[spots["counts"] == 500.0].nunique() == 1
+        assert set(ids) == {1, 2}
+
+
+def test_two_that_cross_while_they_run_keep_their_directions():
+    frames = np.arange(21)
+    rows = [(f, 30 + d * 2.0 * (f - 10) + 0.9, 30 + 2.0 * (f - 10), d) for f in frames for d in (-1, 1)]
+    spots = table(rows)
+    ids = linked(spots)
+    assert ids.notna().all() and ids.nunique() == 2
+    apart = spots["frame"] != 10
+    assert (ids[apart].groupby(spots["track"]).nunique() == 1).all()
+
+
+def test_places_alone_are_enough_to_link():
+    spots = walks()[["frame", "y_px", "x_px", "track"]]
+    found = pd.DataFrame({"id": linked(spots), "track": spots["track"]})
+    assert (found.groupby("track")["id"].nunique() == 1).mean() > 0.95
+
+
+def test_the_links_do_not_depend_on_how_many_spots_are_held_at_once(monkeypatch):
+    spots = simulated_walks(WalkConditions(frames=25, exosomes=100), seed=1).spots
+    whole = linked(spots)
+    monkeypatch.setattr(linking, "BLOCK_SPOTS", 150)
+    assert linked(spots).equals(whole)
+
+
+def test_dense_mixed_motion_is_followed():
+    seen = simulated_walks(
+        WalkConditions(shape_px=(256, 256), exosomes=250, frames=30, step_px=0.9, speed_px=1.5, snr=5.0),
+        seed=7,
+    )
+    spots = seen.spots.assign(exosome_id=linked(seen.spots, max_step_um=0.6))
+    scores = score_linking(match_spots(seen.truth, spots))
+    assert scores["linking.beta"].value > 0.8 and scores["linking.purity"].value > 0.95
