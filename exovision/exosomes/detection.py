@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,13 @@ from exovision.calibration import um_to_px
 from exovision.errors import InputError
 from exovision.exosomes.camera import Camera, estimate_camera
 from exovision.exosomes.halo import estimate_halo
-from exovision.exosomes.probability import probability
-from exovision.exosomes.spot_finder import NO_HALO, Found, find_spots
+from exovision.exosomes.probability import Probability
+from exovision.exosomes.spot_finder import NO_HALO, Found, SpotFinder
 from exovision.exosomes.width import estimate_sigma_px
+from exovision.nets.shipped import SPOTS, shipped_or_own
+from exovision.nets.spot_classifier import SpotJudge
 from exovision.numerics.peaks import noise_threshold
-from exovision.numerics.spot_evidence import OVER_RIDGE, WIDTH, WIDTH_SE, X_SE, Y_SE
+from exovision.numerics.spot_evidence import BACKGROUND_SE, TOTAL_SE, WIDTH, WIDTH_SE, X_SE, Y_SE
 from exovision.numerics.spot_fits import BACKGROUND, SIGMA, TOTAL, X, Y
 from exovision.settings import CameraSettings, ExosomeSettings
 
@@ -30,6 +33,7 @@ LEAST_PROBABILITY = 0.02
 COLUMNS = (
     *("frame", "y_px", "x_px", "y_se_px", "x_se_px"),
     *("counts", "photons", "background", "sigma_px", "snr", "probability"),
+    *("counts_se", "background_se", "sigma_se_px"),
 )
 
 
@@ -63,6 +67,8 @@ class Detector:
         self.sigma_px = math.nan
         self.notes: tuple[str, ...] = ()
         self._halo = NO_HALO
+        self._judge = SpotJudge(shipped_or_own(SPOTS, settings.weights))
+        self._finder: SpotFinder | None = None
 
     def prepare(self, images: NDArray[np.float32]) -> None:
         """Estimate the camera and the width of the PSF; call it once, before `detect`.
@@ -91,6 +97,7 @@ class Detector:
                     f"only {spots} bright isolated spots to measure it",
                 )
         self._halo = estimate_halo(images, self.camera, self.sigma_px)
+        self._finder = None
 
     def detect(self, images: NDArray[np.float32], frames: range) -> pd.DataFrame:
         """Find the spots of a chunk of frames.
@@ -108,7 +115,7 @@ class Detector:
             One row a spot, by frame and y: `frame`; `y_px`, `x_px` and their standard errors; `counts`
             integrated over the spot without background; `photons`, NaN unless the gain was given;
             `background` in counts per pixel above the camera's offset; `sigma_px`, fitted freely; `snr`
-            = A/√(A + b + r²); `probability`.
+            = A/√(A + b + r²); `probability`; standard errors of `counts`, `background` and `sigma_px`.
 
         Raises
         ------
@@ -119,11 +126,32 @@ class Detector:
             raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
         if images.ndim != 3 or len(images) != len(frames):
             raise InputError(f"images must be ({len(frames)}, Y, X), got shape {images.shape}")
-        threshold = self._threshold(images.shape[1:])
-        tables = [self._frame(image, frame, threshold, self.camera) for image, frame in zip(images, frames)]
-        return pd.concat(tables, ignore_index=True) if tables else _table(Found.none(), 0, None, 1.0)
+        area = float(images.shape[1] * images.shape[2])
+        chance = Probability(self._judge, self.camera, self.sigma_px, area)
+        finder = self._finder_for((images.shape[1], images.shape[2]), chance)
+        judge = chance.together if finder.together else chance.alone
+        tables = [
+            _rows(finder.find(image), frame, self.camera, judge) for image, frame in zip(images, frames)
+        ]
+        values = np.concatenate(tables) if tables else np.empty((0, len(COLUMNS)))
+        return pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
 
-    def _threshold(self, shape: tuple[int, ...]) -> float:
+    def _finder_for(self, shape: tuple[int, int], chance: Probability) -> SpotFinder:
+        """Return the finder of frames of this shape; its working memory is kept."""
+        if self._finder is None or self._finder.shape != shape:
+            assert self.camera is not None
+            self._finder = SpotFinder(
+                self.camera,
+                sigma_px=self.sigma_px,
+                threshold=self._threshold(shape),
+                shape=shape,
+                halo=self._halo,
+                together=self.settings.fits == "together",
+                judge=chance.alone,
+            )
+        return self._finder
+
+    def _threshold(self, shape: tuple[int, int]) -> float:
         area = float(shape[0] * shape[1])
         return noise_threshold(
             self.sigma_px,
@@ -131,29 +159,28 @@ class Detector:
             area_px=area,
         )
 
-    def _frame(
-        self, image: NDArray[np.float32], frame: int, threshold: float, camera: Camera
-    ) -> pd.DataFrame:
-        found = find_spots(image, camera, sigma_px=self.sigma_px, threshold=threshold, halo=self._halo)
-        table = _table(found, frame, camera, self.sigma_px)
-        return table[table["probability"] >= LEAST_PROBABILITY].reset_index(drop=True)
 
-
-def _table(found: Found, frame: int, camera: Camera | None, sigma_px: float) -> pd.DataFrame:
-    """Return the spots of one frame as contract columns."""
-    spots, evidence = found.spots, found.evidence
-    gain = camera.photons_per_count if camera else 1.0
-    noise = camera.read_noise_photons**2 if camera else 0.0
-    likely = probability(evidence[:, OVER_RIDGE], evidence[:, WIDTH] / sigma_px, evidence[:, WIDTH_SE])
+def _rows(
+    found: Found, frame: int, camera: Camera, judge: Callable[[Found], NDArray[np.float32]]
+) -> NDArray[np.float64]:
+    """Return the spots of one frame that are not noise beyond doubt, shape (M, C), columns as `COLUMNS`."""
+    likely = judge(found)
+    kept = likely >= LEAST_PROBABILITY
+    spots, evidence = found.spots[kept], found.evidence[kept]
+    gain, noise = camera.photons_per_count, camera.read_noise_photons**2
     peak = spots[:, TOTAL] / (2 * math.pi * spots[:, SIGMA] ** 2)
-    columns = (
-        np.full(len(spots), frame, dtype=np.int64),
-        *(spots[:, Y], spots[:, X], evidence[:, Y_SE], evidence[:, X_SE]),
-        spots[:, TOTAL] / gain,
-        spots[:, TOTAL] if camera and camera.gain_known else np.full(len(spots), math.nan),
-        spots[:, BACKGROUND] / gain,
-        evidence[:, WIDTH],
-        peak / np.sqrt(peak + np.maximum(spots[:, BACKGROUND], 0.0) + noise),
-        likely,
+    return np.column_stack(
+        [
+            np.full(len(spots), frame, dtype=np.float64),
+            spots[:, [Y, X]],
+            evidence[:, [Y_SE, X_SE]],
+            spots[:, TOTAL] / gain,
+            spots[:, TOTAL] if camera.gain_known else np.full(len(spots), math.nan),
+            spots[:, BACKGROUND] / gain,
+            evidence[:, WIDTH],
+            peak / np.sqrt(peak + np.maximum(spots[:, BACKGROUND], 0.0) + noise),
+            likely[kept],
+            evidence[:, [TOTAL_SE, BACKGROUND_SE]] / gain,
+            evidence[:, WIDTH] * evidence[:, WIDTH_SE],
+        ]
     )
-    return pd.DataFrame(dict(zip(COLUMNS, columns)))
