@@ -254,9 +254,10 @@ class Movie:
             combine = np.max if self.projection == "max" else np.mean
             image = (planes[0] if len(planes) == 1 else combine(planes, axis=0)).astype(np.float32)
         if not np.isfinite(image).all():
+            role = next((role for role, index in self.roles.items() if index == c), self.channel_names[c])
             raise InputError(
                 f"{self.path or self.name}: pixels must be finite numbers, got NaN or infinity in frame {t}, "
-                f"channel {c} ({self.channel_names[c]}); replace or cut out these frames"
+                f"channel {c} ({role}); replace or cut out these frames"
             )
         return image
 

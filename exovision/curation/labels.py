@@ -52,6 +52,12 @@ class EditedLabels:
         """Drop all corrections."""
         self._edited.clear()
 
+    def copy(self) -> EditedLabels:
+        """Return the labels as they are now; later corrections do not reach the copy."""
+        twin = EditedLabels(self.original)
+        twin._edited = dict(self._edited)
+        return twin
+
 
 def changed_runs(before: Labels, after: Labels) -> Runs:
     """Return the pixels that differ as [start, length, new value] over the flattened images (Y, X)."""
