@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class AnalysePanel(Panel):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.task: Task[Any] | None = None
+        self._title = ""
         self._movies: dict[str, Movie] = {}
         self._roles: dict[str, QComboBox] = {}
         self._layout()
@@ -239,12 +241,12 @@ class AnalysePanel(Panel):
         movie = self._movies.get(self.movie.currentText())
         roles, settings = self.roles(), self.form.settings()
         size, interval = (_number(line, name) for line, name in self._numbers())
-        common = {
-            "settings": settings,
-            "out": Path(self.out.text()).expanduser(),
-            "device": self.device.currentText(),
-            "labels": self._labels(movie),
-        }
+        common = Plan(
+            settings,
+            Path(self.out.text()).expanduser(),
+            device=self.device.currentText(),
+            labels=self._labels(movie),
+        )
         if movie is None:
             layers = self._loose()
             told = {name: value for one in layers for name, value in physical(one.scale, one.units).items()}
@@ -255,7 +257,8 @@ class AnalysePanel(Panel):
             numbers = {c: role for role, c in roles.items()}
             channels = [Channel(one.name, one.data, numbers.get(c)) for c, one in enumerate(layers)]
             used = [channel for channel in channels if channel.role] or channels
-            return Plan(options=options, channels=used, name=layers[0].name if layers else "", **common)
+            name = layers[0].name if layers else ""
+            return replace(common, options=options, channels=used, name=name)
         reading = movie.reading
         guessed = roles == dict(movie.roles) and movie.reading.get("channels") is None
         options = ReadingOptions(
@@ -265,7 +268,7 @@ class AnalysePanel(Panel):
             axes=reading.get("axes"),
             pattern=reading.get("pattern"),
         )
-        return Plan(options=options, path=Path(movie.path), name=movie.name, **common)
+        return replace(common, options=options, path=Path(movie.path), name=movie.name)
 
     def _numbers(self) -> tuple[tuple[QLineEdit, str], ...]:
         return ((self.pixel_size, "pixel size"), (self.interval, "frame interval"))

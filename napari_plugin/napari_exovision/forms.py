@@ -29,7 +29,7 @@ LARGEST, DECIMALS = 1e6, 9
 LEAST_STEP = 10.0**-DECIMALS
 
 
-class Number(QDoubleSpinBox):  # type: ignore[misc]
+class Number(QDoubleSpinBox):
     """A number shown with the digits it needs, changed by a tenth of itself."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Number(QDoubleSpinBox):  # type: ignore[misc]
         return float(text.replace(",", "."))
 
 
-class Editor(QWidget):  # type: ignore[misc]
+class Editor(QWidget):
     """One setting.
 
     Parameters
@@ -158,7 +158,7 @@ def _bounds(info: FieldInfo, step: float) -> tuple[float, float]:
     return low, high
 
 
-class SettingsForm(QWidget):  # type: ignore[misc]
+class SettingsForm(QWidget):
     """All settings of an analysis, a page per stage."""
 
     changed = Signal()

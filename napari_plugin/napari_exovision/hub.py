@@ -1,4 +1,4 @@
-"""What the panels of one viewer share: the analysis under review, the selected event, running tasks; no Qt."""
+"""What the panels of one viewer share: the analysis, the selected event, running tasks; no Qt."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from napari_exovision.opening import Opened, open_movies
 from napari_exovision.panel import button
 
 
-class OpenDialog(QDialog):  # type: ignore[misc]
+class OpenDialog(QDialog):
     """A path, and how to read it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -14,7 +14,7 @@ from napari_exovision.say import complaining
 from napari_exovision.session import Session
 
 
-class Panel(QWidget):  # type: ignore[misc]
+class Panel(QWidget):
     """A panel whose connections are kept in a list and undone when it is closed or deleted.
 
     Parameters

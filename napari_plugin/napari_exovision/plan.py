@@ -175,8 +175,8 @@ def movie_of_layers(
     for channel in channels:
         if len(channel.data.shape) != 3:
             raise InputError(
-                f"layer {channel.name}: axes T, Y, X were wanted, got shape {tuple(channel.data.shape)}; split "
-                "channels into layers (right click > Split stack) and project depth first"
+                f"layer {channel.name}: axes T, Y, X were wanted, got shape {tuple(channel.data.shape)}; "
+                "split channels into layers (right click > Split stack) and project depth first"
             )
     if len(shapes) > 1:
         listed = ", ".join(f"{channel.name} {tuple(channel.data.shape)}" for channel in channels)
