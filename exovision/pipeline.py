@@ -157,7 +157,7 @@ def preview(
     sweep.take(range(frame, frame + 1))
     spots = schema.conform(_stack(sweep.spots), schema.SPOTS)
     likely = spots["probability"] >= settings.exosomes.min_probability
-    return Preview(sweep.current, spots[likely].reset_index(drop=True), [*sweep.warnings, *sweep.skipped()])
+    return Preview(sweep.current, spots[likely].reset_index(drop=True), sweep.warnings)
 
 
 def _check_channels(movie: Movie, labels: LabelStack | None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import exovision_samples
 from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
@@ -59,6 +61,7 @@ class AnalysePanel(Panel):
         self._title = ""
         self._movies: dict[str, Movie] = {}
         self._roles: dict[str, QComboBox] = {}
+        self._shown: Any = None
         self._layout()
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -90,7 +93,7 @@ class AnalysePanel(Panel):
         self.stop_button.setEnabled(False)
         inner = QWidget()
         column = QVBoxLayout(inner)
-        for part in (self._movie_box(), self._settings_box(), self._run_box()):
+        for part in (self._movie_box(), self._run_box(), self._settings_box()):
             column.addWidget(part)
         column.addStretch()
         area = QScrollArea()
@@ -178,9 +181,13 @@ class AnalysePanel(Panel):
 
     def _show_movie(self) -> None:
         """Show the channels of the chosen movie with their roles, and what the file says of its sizes."""
+        movie = self._movies.get(self.movie.currentText())
+        shown = movie if movie is not None else [layer.name for layer in self._loose()]
+        if shown is self._shown or shown == self._shown:
+            return
+        self._shown = shown
         for name in list(self._roles):
             self.channels.removeRow(self._roles.pop(name))
-        movie = self._movies.get(self.movie.currentText())
         known: dict[str, Any] = {}
         missing: tuple[str, ...] = ()
         if movie is not None:
@@ -220,7 +227,9 @@ class AnalysePanel(Panel):
         if chosen:
             return Path(chosen).expanduser()
         beside = Path(movie.path).resolve().parent if movie is not None and movie.path else Path.home()
-        return beside / "exovision_results"
+        ours = Path(exovision_samples.__file__).resolve().parent
+        usable = os.access(beside, os.W_OK) and not beside.is_relative_to(ours)
+        return (beside if usable else Path.home()) / "exovision_results"
 
     def roles(self) -> dict[str, int]:
         """Return the roles as chosen, role to channel."""

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -84,7 +85,7 @@ class BrowserPanel(Panel):
         tabs.addTab(self._cell_page(), "Cells")
         column = QVBoxLayout(self)
         column.addWidget(tabs)
-        self.setMinimumWidth(460)
+        self.setMinimumWidth(500)
         for change in (self.kind.currentTextChanged, self.review.currentTextChanged):
             change.connect(lambda _: self.apply_filter())
         for line in (self.cell, self.exosome):
@@ -92,18 +93,17 @@ class BrowserPanel(Panel):
         self.least.valueChanged.connect(lambda _: self.apply_filter())
 
     def _event_page(self) -> QWidget:
-        filters = QHBoxLayout()
-        for name, part in (
-            ("kind", self.kind),
-            ("review", self.review),
-            ("cell", self.cell),
-            ("exosome", self.exosome),
-            ("probability from", self.least),
-        ):
-            filters.addWidget(QLabel(name))
-            filters.addWidget(part)
-        for line in (self.cell, self.exosome):
-            line.setMaximumWidth(56)
+        filters = QGridLayout()
+        rows = (
+            (("kind", self.kind), ("review", self.review)),
+            (("cell", self.cell), ("exosome", self.exosome), ("probability from", self.least)),
+        )
+        for line, parts in enumerate(rows):
+            row = QHBoxLayout()
+            for name, part in parts:
+                row.addWidget(QLabel(name))
+                row.addWidget(part, 1)
+            filters.addLayout(row, line, 0)
         keys = QHBoxLayout()
         for made in (
             button("Accept (A)", self.accept_event, "the event is right"),
@@ -112,10 +112,10 @@ class BrowserPanel(Panel):
             button("Undo (Ctrl+Z)", self.undo),
         ):
             keys.addWidget(made)
-        labels = QHBoxLayout()
-        labels.addWidget(QLabel("relabel:"))
-        for number, kind in enumerate(KINDS, start=1):
-            labels.addWidget(button(f"{number} {kind.replace('_', ' ')}", _calling(self.relabel_event, kind)))
+        labels = QGridLayout()
+        for number, kind in enumerate(KINDS):
+            name = f"Relabel {kind.replace('_', ' ')} ({number + 1})"
+            labels.addWidget(button(name, _calling(self.relabel_event, kind)), number // 2, number % 2)
         page, below = QWidget(), QWidget()
         lower = QVBoxLayout(below)
         lower.setContentsMargins(0, 0, 0, 0)
@@ -125,6 +125,7 @@ class BrowserPanel(Panel):
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.table)
         split.addWidget(below)
+        split.setSizes([300, 360])
         column = QVBoxLayout(page)
         column.addLayout(filters)
         column.addWidget(self.counts)
@@ -141,6 +142,7 @@ class BrowserPanel(Panel):
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.cell_table)
         split.addWidget(self.life)
+        split.setSizes([240, 300])
         column = QVBoxLayout(page)
         column.addWidget(split, 1)
         column.addLayout(form)
@@ -344,13 +346,13 @@ def _table(model: TableModel) -> QTableView:
     table.setModel(model)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.horizontalHeader().setSortIndicator(0, Qt.SortOrder.AscendingOrder)
     table.setSortingEnabled(True)
-    table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
     table.verticalHeader().setVisible(False)
     # Rows of one height need not be measured one by one.
     table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
     table.verticalHeader().setDefaultSectionSize(22)
-    table.horizontalHeader().setDefaultSectionSize(82)
+    table.horizontalHeader().setDefaultSectionSize(76)
     return table
 
 

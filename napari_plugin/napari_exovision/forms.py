@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QSpinBox,
-    QToolBox,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -159,20 +159,23 @@ def _bounds(info: FieldInfo, step: float) -> tuple[float, float]:
 
 
 class SettingsForm(QWidget):
-    """All settings of an analysis, a page per stage."""
+    """All settings of an analysis, a page per stage to choose from."""
 
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.editors: dict[str, dict[str, Editor]] = {}
-        pages = QToolBox()
+        self.stage, pages = QComboBox(), QStackedWidget()
         for stage, info in Settings.model_fields.items():
             model = info.annotation
             if isinstance(model, type) and issubclass(model, Stage):
-                pages.addItem(self._page(stage, model), stage)
+                self.stage.addItem(stage)
+                pages.addWidget(self._page(stage, model))
+        self.stage.currentIndexChanged.connect(pages.setCurrentIndex)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.stage)
         layout.addWidget(pages)
         self.set_settings(Settings())
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_rgba
+from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from exovision.cells.outlines import Outlines
@@ -55,7 +57,7 @@ def image_layers(opened: Opened | Movie) -> list[LayerData]:
             "name": f"{movie.name} {roles.get(c, name)}",
             "colormap": COLOURS.get(roles.get(c, "")) or next(others),
             "blending": "additive",
-            "contrast_limits": _limits(data[movie.n_frames // 2]),
+            "contrast_limits": _limits(data[movie.n_frames // 2], roles.get(c)),
             "rgb": False,
             "multiscale": False,
             "metadata": {KEY: {"what": "image", "movie": movie, "channel": c, "missing": opened.missing}},
@@ -81,8 +83,10 @@ def session_scale(session: Session) -> dict[str, Any]:
     )
 
 
-def _limits(image: NDArray[Any]) -> tuple[float, float]:
-    low, high = (float(value) for value in np.percentile(image, [1, 99.9]))
+def _limits(image: NDArray[Any], role: str | None) -> tuple[float, float]:
+    """Return what is shown black and what is brightest; spots shall stand out of their background."""
+    part = (70, 99.95) if role == "exosome" else (1, 99.8)
+    low, high = (float(value) for value in np.percentile(image, part))
     return (low, high) if high > low else (low, low + 1)
 
 
@@ -110,8 +114,13 @@ def cell_layer(session: Session) -> tuple[Any, dict[str, Any]]:
     """Return the label images, which can be painted, with each cell's fate as features."""
     fates = session.fates.rename(columns={"cell_id": "index"})
     shown = fates[["index", "first_frame", "last_frame", "entry", "exit", "dockings"]]
-    attributes = {"features": plain(shown), "opacity": 0.3, "multiscale": False}
+    attributes = {"features": plain(shown), "opacity": 0.3, "multiscale": False, "colormap": cell_colours()}
     return session.array, attributes
+
+
+def cell_colours() -> CyclicLabelColormap:
+    """Return colours of cells that colour-blind readers can tell apart; neighbours by number differ."""
+    return CyclicLabelColormap(colors=np.array([[0, 0, 0, 0], *map(to_rgba, CELL_COLOURS)]))
 
 
 def outline_layer(session: Session, frame: int = 0) -> tuple[Floats, dict[str, Any]]:

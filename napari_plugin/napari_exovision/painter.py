@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QSize, Qt, Signal
 from qtpy.QtGui import QImage, QPixmap
-from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_exovision.say import complain
 
@@ -66,15 +66,24 @@ class Painter(QObject):
 
 
 class PictureLabel(QLabel):
-    """A picture as wide as there is room."""
+    """A picture as large as there is room, or, if it is to be `tall`, as wide as there is room.
 
-    def __init__(self, text: str, parent: QWidget | None = None) -> None:
-        super().__init__(text, parent)
+    Parameters
+    ----------
+    text : str
+        Shown without a picture.
+    tall : bool
+        Take the height that the picture needs at the full width.
+    """
+
+    def __init__(self, text: str, *, tall: bool = False) -> None:
+        super().__init__(text)
         self._whole: QPixmap | None = None
+        self._tall = tall
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setWordWrap(True)
         self.setMinimumHeight(60)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
 
     def show_picture(self, pixels: NDArray[np.uint8] | None, otherwise: str = "") -> None:
         """Show pixels of shape (Y, X, 4), or a text if there are none."""
@@ -97,7 +106,14 @@ class PictureLabel(QLabel):
         return super().sizeHint() if self._whole is None else self._whole.size()
 
     def _fit(self) -> None:
-        if self._whole is not None and self.width() > 1:
-            width = min(self.width(), self._whole.width())
-            mode = Qt.TransformationMode.SmoothTransformation
-            self.setPixmap(self._whole.scaledToWidth(width, mode))
+        if self._whole is None or self.width() < 2:
+            return
+        smooth = Qt.TransformationMode.SmoothTransformation
+        width = min(self.width(), self._whole.width())
+        if self._tall:
+            fitted = self._whole.scaledToWidth(width, smooth)
+            self.setFixedHeight(fitted.height())
+        else:
+            room = QSize(width, max(self.height(), 1))
+            fitted = self._whole.scaled(room, Qt.AspectRatioMode.KeepAspectRatio, smooth)
+        self.setPixmap(fitted)

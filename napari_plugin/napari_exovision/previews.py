@@ -10,7 +10,7 @@ from exovision.pipeline import Preview
 from exovision.records import Movie
 from exovision.report.style import VERMILLION
 from napari_exovision.display import about
-from napari_exovision.layers import KEY, calibrated_movie, plain
+from napari_exovision.layers import KEY, calibrated_movie, cell_colours, plain
 
 
 def show_preview(viewer: Any, movie: Movie, preview: Preview, frame: int) -> None:
@@ -19,7 +19,9 @@ def show_preview(viewer: Any, movie: Movie, preview: Preview, frame: int) -> Non
     where = {name: value[1:] for name, value in calibrated_movie(movie).items()}
     note = {"metadata": {KEY: {"what": "preview"}}}
     title = f"preview of frame {frame}"
-    labels = viewer.add_labels(preview.labels, name=f"{title}: cells", opacity=0.6, **note, **where)
+    labels = viewer.add_labels(
+        preview.labels, name=f"{title}: cells", opacity=0.9, colormap=cell_colours(), **note, **where
+    )
     labels.contour = 2
     viewer.add_points(
         preview.spots[["y_px", "x_px"]].to_numpy(dtype=np.float64),

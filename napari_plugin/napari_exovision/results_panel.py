@@ -129,7 +129,7 @@ class ResultsPanel(Panel):
         while (item := self.charts.takeAt(0)) is not None:
             item.widget().deleteLater()
         for name, pixels in pictures.items():
-            label = PictureLabel("")
+            label = PictureLabel("", tall=True)
             label.show_picture(pixels)
             self.charts.addWidget(QLabel(name))
             self.charts.addWidget(label)

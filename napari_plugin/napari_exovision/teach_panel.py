@@ -152,7 +152,7 @@ class TeachPanel(Panel):
                 value = _mean(figures, name)
                 self.figures.setItem(line, column, QTableWidgetItem(f"{value:.3f}"))
         self.status.setText(
-            f"learned from {lesson.learned} frames, judged on {lesson.held_out} others; keep or discard"
+            f"frames learned from: {lesson.learned}; held out to judge: {lesson.held_out}; keep or discard"
         )
 
     def stop(self) -> None:

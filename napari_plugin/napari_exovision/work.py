@@ -14,6 +14,7 @@ from napari.utils import progress as activity_bar
 
 from exovision.errors import Cancelled
 from exovision.progress import Progress
+from napari_exovision.graphics import keep_triton_out
 from napari_exovision.hub import Hub
 from napari_exovision.say import complain
 
@@ -106,6 +107,7 @@ class Task(Generic[Value]):
         self._hub, self._title = hub, title
         self._done, self._step, self._ended = done, step, ended
         self._stop = Event()
+        keep_triton_out()
         self._bar: Any = activity_bar(total=0, desc=title)
         self._worker: Any = create_worker(follow, work, self._stop)
         self._worker.yielded.connect(self._on_step)
