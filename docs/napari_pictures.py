@@ -59,8 +59,8 @@ class Tour:
         get_settings().application.gui_notification_level = NotificationSeverity.ERROR
         self.viewer = napari.Viewer(show=False, show_welcome_screen=False)
         self.window: Any = self.viewer.window._qt_window
-        self.window.resize(*SIZE)
         self.viewer.show()
+        self.window.resize(*SIZE)
         self.dock: Any = None
 
     def go(self) -> None:

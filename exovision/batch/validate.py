@@ -193,4 +193,4 @@ def _duration(value_s: float) -> str:
     for unit, length in (("h", 3600.0), ("min", 60.0)):
         if value_s >= 2 * length:
             return f"{value_s / length:.3g} {unit}"
-    return f"{value_s:.2g} s"
+    return f"{value_s:.3g} s"

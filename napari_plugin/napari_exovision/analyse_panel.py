@@ -95,7 +95,7 @@ class AnalysePanel(Panel):
         column = QVBoxLayout(inner)
         for part in (self._movie_box(), self._run_box(), self._settings_box()):
             column.addWidget(part)
-        column.addStretch()
+        column.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setWidget(inner)
@@ -106,7 +106,7 @@ class AnalysePanel(Panel):
 
     def _movie_box(self) -> QGroupBox:
         box = QGroupBox("Movie")
-        form = QFormLayout(box)
+        column, form = QVBoxLayout(box), QFormLayout()
         form.addRow("movie", self.movie)
         form.addRow("", button("Open file or folder…", self.open_movies))
         form.addRow("channels", self.channels)
@@ -114,7 +114,8 @@ class AnalysePanel(Panel):
         form.addRow("frame interval, s", self.interval)
         form.addRow("cells", self.cells)
         form.addRow("", button("What can this movie tell?", self.start_check))
-        form.addRow(self.facts)
+        column.addLayout(form)
+        column.addWidget(self.facts)
         return box
 
     def _settings_box(self) -> QGroupBox:

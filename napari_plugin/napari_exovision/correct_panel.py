@@ -82,7 +82,7 @@ class CorrectPanel(Panel):
             self._all_box(),
         ):
             column.addWidget(box)
-        column.addStretch()
+        column.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setWidget(inner)

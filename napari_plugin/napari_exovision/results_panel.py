@@ -53,7 +53,7 @@ class ResultsPanel(Panel):
         column = QVBoxLayout(inner)
         column.addWidget(self.text)
         column.addLayout(self.charts)
-        column.addStretch()
+        column.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setWidget(inner)

@@ -67,7 +67,7 @@ class TeachPanel(Panel):
         column = QVBoxLayout(self)
         for box in (self._lessons_box(), self._training_box()):
             column.addWidget(box)
-        column.addStretch()
+        column.addStretch(1)
         self.setMinimumWidth(360)
         self._set_state()
 
