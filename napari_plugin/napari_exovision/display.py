@@ -99,9 +99,9 @@ class Display:
     def go_to(self, frame: int, y_um: float, x_um: float) -> None:
         """Show a frame, and the place in the middle, zoomed in."""
         self.viewer.dims.set_current_step(0, frame)
-        self.viewer.camera.center = (0.0, y_um, x_um)
-        size = min(getattr(self.viewer, "_canvas_size", (600, 600)))
-        self.viewer.camera.zoom = max(size, 100) / (2 * ZOOM_UM)
+        camera = self.viewer.scene.camera
+        camera.center = (0.0, y_um, x_um)
+        camera.zoom = min(self.viewer.canvas.size) / (2 * ZOOM_UM)
 
     def _own(self) -> list[Layer]:
         return [layer for layer in self.viewer.layers if about(layer).get("session") is self.session]

@@ -91,11 +91,12 @@ class LabelFrames(Frames):
     def __setitem__(self, key: Key, value: Any) -> None:
         """Set pixels as numpy would; remembers each frame as it was before."""
         first, rest = _split(key)
-        frames = _frames([int(first)] if isinstance(first, int | np.integer) else first, len(self))
+        single = isinstance(first, int | np.integer)
+        frames = [range(len(self))[int(first)]] if single else _frames(first, len(self))
         values = np.asarray(value)
-        if isinstance(first, slice) and values.ndim == self.ndim:
+        if isinstance(first, slice) and values.ndim > np.empty(self.shape[1:], dtype=bool)[rest].ndim:
             parts = list(values)
-        elif isinstance(first, int | np.integer | slice):
+        elif single or isinstance(first, slice):
             parts = [values] * len(frames)
         else:
             self._set_points(np.array(frames), rest, values)

@@ -65,7 +65,8 @@ def test_a_folder_without_results_says_what_was_wanted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["run.json", "summary.json", "spots.parquet", "events.csv", "cells.parquet", "cell_labels.ome.tif"]
+    "name",
+    ["run.json", "summary.json", "spots.parquet", "events.csv", "cells.parquet", "cell_labels.ome.tif"],
 )
 @pytest.mark.parametrize("how", ["missing", "damaged"])
 def test_a_broken_folder_is_one_line_that_names_the_file(copy: Path, name: str, how: str) -> None:
