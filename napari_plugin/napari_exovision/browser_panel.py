@@ -6,19 +6,15 @@ from typing import Any
 
 import pandas as pd
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QSplitter,
-    QTableView,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -31,9 +27,10 @@ from napari_exovision.layers import EVENTS
 from napari_exovision.painter import Painter, PictureLabel
 from napari_exovision.panel import Panel, button
 from napari_exovision.pictures import lifeline_picture, strip_picture
-from napari_exovision.say import complaining, say
+from napari_exovision.say import say
 from napari_exovision.table import EVENT_COLUMNS, FATE_COLUMNS, UNREVIEWED, Browsable, Filter, event_table
 from napari_exovision.table_model import TableModel
+from napari_exovision.table_view import TableView
 from napari_exovision.work import after_correction, correct
 
 ALL = "all"
@@ -77,7 +74,7 @@ class BrowserPanel(Panel):
         self.cell, self.exosome, self.least = QLineEdit(), QLineEdit(), QDoubleSpinBox()
         self.least.setRange(0, 1)
         self.least.setSingleStep(0.05)
-        self.table = _table(self.events)
+        self.table = TableView(self.events)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.strip = PictureLabel("choose an event")
         tabs = QTabWidget()
@@ -133,7 +130,7 @@ class BrowserPanel(Panel):
         return page
 
     def _cell_page(self) -> QWidget:
-        self.cell_table = _table(self.fates)
+        self.cell_table = TableView(self.fates)
         self.cell_table.selectionModel().currentRowChanged.connect(lambda *_: self._visit_cell())
         self.life = PictureLabel("choose a cell")
         page = QWidget()
@@ -149,18 +146,14 @@ class BrowserPanel(Panel):
         return page
 
     def _keys(self) -> None:
-        """Bind keys that work while the panel has the focus."""
-        slots = {
+        """Bind keys that work while the table has the focus."""
+        self.table.keys = {
             "A": self.accept_event,
             "N": self.next_unreviewed,
             "Del": self.delete_event,
             "Ctrl+Z": self.undo,
             **{str(i): _calling(self.relabel_event, kind) for i, kind in enumerate(KINDS, start=1)},
         }
-        for key, slot in slots.items():
-            shortcut = QShortcut(QKeySequence(key), self.table)
-            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(_complaining(slot))
 
     # What is shown
 
@@ -341,21 +334,6 @@ def _no_events() -> pd.DataFrame:
     return schema.empty(schema.EVENTS).assign(review="")
 
 
-def _table(model: TableModel) -> QTableView:
-    table = QTableView()
-    table.setModel(model)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.horizontalHeader().setSortIndicator(0, Qt.SortOrder.AscendingOrder)
-    table.setSortingEnabled(True)
-    table.verticalHeader().setVisible(False)
-    # Rows of one height need not be measured one by one.
-    table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-    table.verticalHeader().setDefaultSectionSize(22)
-    table.horizontalHeader().setDefaultSectionSize(76)
-    return table
-
-
 def _sorted_as(before: Browsable, after: Browsable) -> Browsable:
     """Sort a new table as the one before it."""
     if before.order is not None:
@@ -371,11 +349,3 @@ def _whole(line: QLineEdit) -> int | None:
 
 def _calling(function: Any, *arguments: Any) -> Any:
     return lambda: function(*arguments)
-
-
-def _complaining(slot: Any) -> Any:
-    def called() -> None:
-        with complaining():
-            slot()
-
-    return called

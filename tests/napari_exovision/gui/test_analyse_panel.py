@@ -130,9 +130,12 @@ def test_a_model_that_does_not_load_says_so(panel: AnalysePanel, until: Any, sai
     assert len(said) == 1 and "weights" in said[0]
 
 
-def test_without_a_movie_the_user_is_told_to_open_one(viewer: Any, dock: Any, said: list[str]) -> None:
+def test_without_a_movie_the_user_is_told_to_open_one(
+    viewer: Any, dock: Any, until: Any, said: list[str]
+) -> None:
     panel = dock(AnalysePanel)
     click(panel.run_button)
+    until(lambda: bool(said))
     assert len(said) == 1 and "open one" in said[0]
 
 
