@@ -68,8 +68,8 @@ class AnalysePanel(Panel):
         self._later.setInterval(50)
         self._later.timeout.connect(self.find_movies)
         for signal in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
-            self.listen(signal, self._layers_changed)
-        self.listen(self.hub.weights, self._use_weights)
+            self.ties.connect(signal, self._layers_changed)
+        self.ties.connect(self.hub.weights, self._use_weights)
         self.find_movies()
 
     def _layout(self) -> None:
@@ -395,7 +395,7 @@ class AnalysePanel(Panel):
     def _on_end(self) -> None:
         stopped = self.task is not None and self.task.stopping
         self.task = None
-        if not self._open:
+        if not self.ties.hold:
             return
         self._set_busy(False)
         if stopped:

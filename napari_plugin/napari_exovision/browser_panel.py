@@ -53,6 +53,8 @@ class BrowserPanel(Panel):
         self.fates = TableModel(Browsable(schema.empty(schema.FATES), FATE_COLUMNS))
         self.painter = Painter(self._show_strip, self)
         self.life_painter = Painter(self._show_life, self)
+        for painter in (self.painter, self.life_painter):
+            self.ties.at_end(painter.pool.stop)
         self._layout()
         self._keys()
         self._later = QTimer(self)
@@ -61,8 +63,8 @@ class BrowserPanel(Panel):
         self._later.timeout.connect(self._visit)
         self._heard: Any = None
         self._quiet = False
-        self.listen(self.hub.opened, self._opened)
-        self.listen(self.hub.selected, self.choose)
+        self.ties.connect(self.hub.opened, self._opened)
+        self.ties.connect(self.hub.selected, self.choose)
         self._opened(self.hub.session)
 
     def _layout(self) -> None:
@@ -75,7 +77,7 @@ class BrowserPanel(Panel):
         self.least.setRange(0, 1)
         self.least.setSingleStep(0.05)
         self.table = TableView(self.events)
-        self.table.selectionModel().currentRowChanged.connect(self._row_changed)
+        self.table.on_row = self._row_changed
         self.strip = PictureLabel("choose an event")
         tabs = QTabWidget()
         tabs.addTab(self._event_page(), "Events")
@@ -131,7 +133,7 @@ class BrowserPanel(Panel):
 
     def _cell_page(self) -> QWidget:
         self.cell_table = TableView(self.fates)
-        self.cell_table.selectionModel().currentRowChanged.connect(lambda *_: self._visit_cell())
+        self.cell_table.on_row = self._visit_cell
         self.life = PictureLabel("choose a cell")
         page = QWidget()
         form = QFormLayout()
@@ -159,11 +161,10 @@ class BrowserPanel(Panel):
 
     def _opened(self, session: Any) -> None:
         if self._heard is not None:
-            self._heard.changed.disconnect(self.refresh)
-            self._connections = [pair for pair in self._connections if pair[1] != self.refresh]
+            self.ties.disconnect(self._heard.changed, self.refresh)
         self._heard = session
         if session is not None:
-            self.listen(session.changed, self.refresh)
+            self.ties.connect(session.changed, self.refresh)
         self._listen_to_layer()
         self.refresh()
 
@@ -171,7 +172,7 @@ class BrowserPanel(Panel):
         """Choose an event in the table when its mark is chosen in the viewer."""
         layer = self.hub.display.layer(EVENTS) if self.hub.display is not None else None
         if layer is not None:
-            self.listen(layer.selected_data.events.items_changed, self._mark_chosen)
+            self.ties.connect(layer.selected_data.events.items_changed, self._mark_chosen)
 
     def _mark_chosen(self, *_: Any) -> None:
         layer = self.hub.display.layer(EVENTS) if self.hub.display is not None else None
@@ -241,7 +242,7 @@ class BrowserPanel(Panel):
             self.table.setCurrentIndex(self.events.index(row, 0))
             self.table.scrollTo(self.events.index(row, 0))
 
-    def _row_changed(self, *_: Any) -> None:
+    def _row_changed(self) -> None:
         if not self._quiet:
             self._later.start()
 
@@ -320,14 +321,6 @@ class BrowserPanel(Panel):
         if not self.session().undo():
             say("there is nothing to undo")
         after_correction(self.hub)
-
-    def close_down(self) -> None:
-        """Undo all connections and stop drawing."""
-        if self._open:
-            self._later.stop()
-            self.painter.stop()
-            self.life_painter.stop()
-        super().close_down()
 
 
 def _no_events() -> pd.DataFrame:

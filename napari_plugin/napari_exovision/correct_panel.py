@@ -54,7 +54,7 @@ class CorrectPanel(Panel):
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self._take_painting)
         self._layout()
-        self.listen(self.hub.opened, self._opened)
+        self.ties.connect(self.hub.opened, self._opened)
         self._opened(self.hub.session)
 
     def _layout(self) -> None:
@@ -155,13 +155,12 @@ class CorrectPanel(Panel):
 
     def _opened(self, session: Any) -> None:
         if self._heard is not None:
-            self._heard.changed.disconnect(self.refresh)
-            self._connections = [pair for pair in self._connections if pair[1] != self.refresh]
+            self.ties.disconnect(self._heard.changed, self.refresh)
             self._heard.array.on_touch = _nothing
         self._heard = session
         self._stop_pointing()
         if session is not None:
-            self.listen(session.changed, self.refresh)
+            self.ties.connect(session.changed, self.refresh)
             session.array.on_touch = self._settle.start
             for box in (self.start, self.end):
                 box.setRange(0, session.stored.n_frames - 1)
@@ -325,8 +324,8 @@ class CorrectPanel(Panel):
         say(f"corrected tables: {self.session().save_corrected()}")
 
     def close_down(self) -> None:
-        """Undo all connections; what was painted last is kept."""
-        if self._open:
+        """Undo all ties; what was painted last is kept."""
+        if self.ties.hold:
             self._settle.stop()
             self._take_painting()
             self._stop_pointing()

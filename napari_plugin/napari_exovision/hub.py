@@ -51,7 +51,7 @@ class Hub:
         self.who = user_name()
         self.counts_itself = True
         self.recounting: Stoppable | None = None
-        self._users = 0
+        self._users: list[Any] = []
         self._tasks: list[Stoppable] = []
 
     def open(self, folder: Path, *, movie: Movie | None = None) -> Session:
@@ -102,14 +102,14 @@ class Hub:
         """Whether something runs in the background."""
         return bool(self._tasks)
 
-    def join(self) -> None:
-        """Count one more panel."""
-        self._users += 1
+    def join(self, user: Any) -> None:
+        """Keep what a panel must do when it goes, also if nobody else remembers the panel."""
+        self._users.append(user)
 
-    def leave(self) -> None:
-        """Count one panel less; the last one stops all tasks and lets the viewer's signals go."""
-        self._users -= 1
-        if self._users <= 0:
+    def leave(self, user: Any) -> None:
+        """Let a panel go; the last one stops all tasks and lets the viewer's signals go."""
+        self._users.remove(user)
+        if not self._users:
             for task in list(self._tasks):
                 task.cancel()
             if self.display is not None:

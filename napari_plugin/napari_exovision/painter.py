@@ -15,6 +15,39 @@ from qtpy.QtWidgets import QLabel, QSizePolicy
 from napari_exovision.say import complain
 
 
+class Pool:
+    """One thread that draws; only the latest picture asked for counts."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="exovision-pictures")
+        self._waiting: Future[Any] | None = None
+        self._latest = 0
+
+    def ask(self, draw: Callable[[], Any], drawn: Callable[[int, Any], None]) -> None:
+        """Draw in the thread and hand number and picture over there; one not begun yet is dropped."""
+        self._latest += 1
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waiting = self._thread.submit(self._draw, self._latest, draw, drawn)
+
+    def is_latest(self, number: int) -> bool:
+        """Tell whether no later picture was asked for."""
+        return number == self._latest
+
+    def stop(self) -> None:
+        """Wait for the picture under way and draw no more."""
+        self._latest = -1
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _draw(self, number: int, draw: Callable[[], Any], drawn: Callable[[int, Any], None]) -> None:
+        try:
+            found: Any = draw()
+        except Exception as error:
+            found = error
+        if self.is_latest(number):
+            drawn(number, found)
+
+
 class Painter(QObject):
     """Draws in another thread and hands the latest picture over in the main thread.
 
@@ -30,34 +63,15 @@ class Painter(QObject):
     def __init__(self, shown: Callable[[Any], None], parent: QObject) -> None:
         super().__init__(parent)
         self._shown = shown
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="exovision-pictures")
-        self._latest = 0
-        self._waiting: Future[Any] | None = None
+        self.pool = Pool()
         self.drawn.connect(self._hand_over)
 
     def ask(self, draw: Callable[[], Any]) -> None:
         """Draw; a picture that was asked for before and has not begun is dropped."""
-        self._latest += 1
-        number = self._latest
-        if self._waiting is not None:
-            self._waiting.cancel()
-        self._waiting = self._pool.submit(self._draw, number, draw)
-
-    def stop(self) -> None:
-        """Wait for the picture under way and draw no more."""
-        self._latest = -1
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _draw(self, number: int, draw: Callable[[], Any]) -> None:
-        try:
-            found: Any = draw()
-        except Exception as error:
-            found = error
-        if self._latest == number:
-            self.drawn.emit(number, found)
+        self.pool.ask(draw, self.drawn.emit)
 
     def _hand_over(self, number: int, found: Any) -> None:
-        if number != self._latest:
+        if not self.pool.is_latest(number):
             return
         if isinstance(found, Exception):
             complain(found)

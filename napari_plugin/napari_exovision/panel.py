@@ -12,10 +12,11 @@ from exovision.errors import InputError
 from napari_exovision.hub import hub_of
 from napari_exovision.say import complaining
 from napari_exovision.session import Session
+from napari_exovision.ties import Ties
 
 
 class Panel(QWidget):
-    """A panel whose connections are kept in a list and undone when it is closed or deleted.
+    """A panel that leaves nothing behind when it is closed, removed or deleted.
 
     Parameters
     ----------
@@ -23,18 +24,12 @@ class Panel(QWidget):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
+        self._docked = False
         super().__init__()
         self.viewer = napari_viewer
         self.hub = hub_of(napari_viewer)
-        self.hub.join()
-        self._connections: list[tuple[Any, Callable[..., Any]]] = []
-        self._open = True
-        self.destroyed.connect(self._leave_later())
-
-    def listen(self, signal: Any, slot: Callable[..., Any]) -> None:
-        """Connect a signal until the panel is closed."""
-        signal.connect(slot)
-        self._connections.append((signal, slot))
+        self.ties = Ties(self.hub)
+        self.destroyed.connect(self.ties.undo)
 
     def session(self) -> Session:
         """Return the analysis under review.
@@ -49,37 +44,21 @@ class Panel(QWidget):
         return self.hub.session
 
     def close_down(self) -> None:
-        """Undo all connections; called once."""
-        if not self._open:
-            return
-        self._open = False
-        for signal, slot in self._connections:
-            signal.disconnect(slot)
-        self._connections.clear()
-        self.hub.leave()
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
-        """Undo all connections."""
-        self.close_down()
-        super().closeEvent(event)
+        """Undo all ties; what the panel was about to do is not done."""
+        self.ties.undo()
 
     def event(self, event: Any) -> bool:
-        """Undo all connections also when the dock around the panel is deleted."""
-        if event.type() == QEvent.Type.DeferredDelete:
-            self.close_down()
+        """Undo all ties also when napari takes the panel out of its dock."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None and self._docked:
+                self.close_down()
+            self._docked = self.parent() is not None
         return bool(super().event(event))
 
-    def _leave_later(self) -> Callable[[], None]:
-        state = self.__dict__
-
-        def leave() -> None:
-            if state.get("_open"):
-                state["_open"] = False
-                for signal, slot in state["_connections"]:
-                    signal.disconnect(slot)
-                state["hub"].leave()
-
-        return leave
+    def closeEvent(self, event: Any) -> None:  # noqa: N802 (Qt's name)
+        """Undo all ties."""
+        self.close_down()
+        super().closeEvent(event)
 
 
 def button(text: str, slot: Callable[[], Any], tip: str = "") -> QPushButton:

@@ -40,8 +40,9 @@ class ResultsPanel(Panel):
         self._folders: dict[str, Path] = {}
         self._heard: Any = None
         self.painter = Painter(self._show_charts, self)
+        self.ties.at_end(self.painter.pool.stop)
         self._layout()
-        self.listen(self.hub.opened, self._opened)
+        self.ties.connect(self.hub.opened, self._opened)
         self._opened(self.hub.session)
 
     def _layout(self) -> None:
@@ -97,11 +98,10 @@ class ResultsPanel(Panel):
 
     def _opened(self, session: Any) -> None:
         if self._heard is not None:
-            self._heard.changed.disconnect(self.refresh)
-            self._connections = [pair for pair in self._connections if pair[1] != self.refresh]
+            self.ties.disconnect(self._heard.changed, self.refresh)
         self._heard = session
         if session is not None:
-            self.listen(session.changed, self.refresh)
+            self.ties.connect(session.changed, self.refresh)
             name = session.stored.folder.name
             if name not in self._folders:
                 self._folders = {name: session.stored.folder}
@@ -153,9 +153,3 @@ class ResultsPanel(Panel):
     def save(self) -> None:
         """Write the recounted tables, with report, into the movie's folder."""
         say(f"corrected tables: {self.session().save_corrected()}")
-
-    def close_down(self) -> None:
-        """Undo all connections and stop drawing."""
-        if self._open:
-            self.painter.stop()
-        super().close_down()

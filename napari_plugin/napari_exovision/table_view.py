@@ -26,11 +26,14 @@ class TableView(QTableView):
     ----------
     keys : dict of str to callable
         What a key such as "A" or "Ctrl+Z" does while the view has the focus.
+    on_row : callable
+        Called when another row is chosen.
     """
 
     def __init__(self, model: TableModel) -> None:
         super().__init__()
         self.keys: dict[str, Callable[[], Any]] = {}
+        self.on_row: Callable[[], Any] = _nothing
         self.setModel(model)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -41,6 +44,12 @@ class TableView(QTableView):
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.horizontalHeader().setDefaultSectionSize(COLUMN_WIDTH)
+
+    def currentChanged(self, current: Any, previous: Any) -> None:  # noqa: N802 (Qt's name)
+        """Tell of another row."""
+        super().currentChanged(current, previous)
+        if current.row() != previous.row():
+            self.on_row()
 
     def event(self, event: Any) -> bool:
         """Keep keys from shortcuts of the window that would take them first."""
@@ -57,6 +66,10 @@ class TableView(QTableView):
             return
         with complaining():
             slot()
+
+
+def _nothing() -> None:
+    """Do nothing: nobody wants to know of rows."""
 
 
 def _name(event: Any) -> str:

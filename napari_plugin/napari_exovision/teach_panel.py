@@ -47,7 +47,7 @@ class TeachPanel(Panel):
         self.task: Task[Lesson] | None = None
         self.lesson: Lesson | None = None
         self._layout()
-        self.listen(self.hub.opened, self._opened)
+        self.ties.connect(self.hub.opened, self._opened)
         self._opened(self.hub.session)
 
     def _layout(self) -> None:
@@ -188,7 +188,7 @@ class TeachPanel(Panel):
     def _on_end(self) -> None:
         stopped = self.task is not None and self.task.stopping
         self.task = None
-        if not self._open:
+        if not self.ties.hold:
             return
         if stopped:
             self.status.setText("stopped")

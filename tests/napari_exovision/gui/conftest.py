@@ -11,6 +11,7 @@ import napari
 import napari_exovision
 import pytest
 from napari.utils.notifications import Notification, notification_manager
+from napari_exovision.graphics import keep_triton_out
 from napari_exovision.hub import hub_of
 from npe2 import PluginManager, PluginManifest
 from qtpy.QtWidgets import QApplication
@@ -29,6 +30,7 @@ def _plugin() -> None:
 @pytest.fixture(scope="session")
 def _shared(qapp: Any, _plugin: None) -> Iterator[napari.Viewer]:
     viewer = napari.Viewer(show=False, show_welcome_screen=False)
+    keep_triton_out()
     yield viewer
     viewer.close()
 

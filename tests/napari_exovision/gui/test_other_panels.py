@@ -102,7 +102,6 @@ def test_closed_panels_leave_no_connection_and_are_freed(dock: Any, viewer: Any,
         viewer.window.remove_dock_widget(viewer.window.dock_widgets[name])
     made.clear()
     QApplication.processEvents()
-    QApplication.sendPostedEvents(None, 52)
     gc.collect()
     assert len(hub.opened) == len(hub.selected) == len(hub.weights) == 0
     hub.close()
