@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Event
+from threading import Event, Thread
 from typing import Any, Generic, TypeVar
 
 from napari.qt.threading import create_worker
@@ -61,19 +60,25 @@ def follow(work: Callable[[Progress], Value], stop: Event) -> Generator[Step | N
             raise Cancelled("stopped")
         steps.put(Step(stage, done, total))
 
-    with ThreadPoolExecutor(1, thread_name_prefix="exovision") as pool:
-        future = pool.submit(work, progress)
+    ended: SimpleQueue[Outcome[Value]] = SimpleQueue()
+
+    def run() -> None:
         try:
-            while not future.done():
-                try:
-                    yield steps.get(timeout=HEARTBEAT_S)
-                except Empty:
-                    yield None
-        finally:
-            if not future.done():
-                stop.set()
-    error = future.exception()
-    return Outcome(error=error) if error else Outcome(value=future.result())
+            ended.put(Outcome(value=work(progress)))
+        except BaseException as error:
+            ended.put(Outcome(error=error))
+
+    thread = Thread(target=run, name="exovision", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            try:
+                yield steps.get(timeout=HEARTBEAT_S)
+            except Empty:
+                yield None
+    finally:
+        stop.set()
+    return ended.get()
 
 
 class Task(Generic[Value]):
@@ -92,6 +97,8 @@ class Task(Generic[Value]):
         Gets stage, done and total, in the main thread.
     ended : callable, optional
         Called last, whatever happened.
+    quiet : bool
+        Do not tell that the work was stopped.
     """
 
     def __init__(
@@ -103,8 +110,9 @@ class Task(Generic[Value]):
         *,
         step: Callable[[str, int, int], None] | None = None,
         ended: Callable[[], None] | None = None,
+        quiet: bool = False,
     ) -> None:
-        self._hub, self._title = hub, title
+        self._hub, self._title, self._quiet = hub, title, quiet
         self._done, self._step, self._ended = done, step, ended
         self._stop = Event()
         keep_triton_out()
@@ -139,7 +147,8 @@ class Task(Generic[Value]):
 
     def _on_outcome(self, outcome: Outcome[Value]) -> None:
         if outcome.error is not None:
-            complain(outcome.error)
+            if not (self._quiet and isinstance(outcome.error, Cancelled)):
+                complain(outcome.error)
         elif not self._stop.is_set():
             try:
                 self._done(outcome.value)  # type: ignore[arg-type]
@@ -193,5 +202,5 @@ def recount(hub: Hub) -> None:
             session.adopt(found)
 
     hub.recounting = Task(
-        hub, "recounting", lambda progress: session.recount(progress=progress), done, ended=ended
+        hub, "recounting", lambda progress: session.recount(progress=progress), done, ended=ended, quiet=True
     )

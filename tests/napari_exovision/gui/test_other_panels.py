@@ -17,6 +17,7 @@ from napari_exovision.correct_panel import CorrectPanel
 from napari_exovision.hub import hub_of
 from napari_exovision.results_panel import ResultsPanel
 from napari_exovision.teach_panel import TeachPanel
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
 from exovision.errors import InputError
@@ -85,6 +86,8 @@ def test_closing_the_viewer_in_the_middle_of_a_run_ends_everything(
     analyse.start_run()
     until(lambda: "finding" in analyse.status.text())
     viewer.close()
+    # Only an event loop deletes windows; this stands in for napari's own.
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     until(lambda: not hub.busy)
     until(lambda: not [one for one in threading.enumerate() if one.name.startswith("exovision")])
     assert not (tmp_path / "movie/run.json").exists()

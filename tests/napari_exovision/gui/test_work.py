@@ -46,7 +46,9 @@ def test_closing_the_generator_stops_the_work() -> None:
     steps = follow(work, threading.Event())
     next(steps)
     steps.close()
-    assert len(seen) == 1
+    (thread,) = [one for one in threading.enumerate() if one.name == "exovision"]
+    thread.join(10)
+    assert len(seen) == 1 and not thread.is_alive()
 
 
 @pytest.mark.parametrize("error", [InputError("give a movie"), ValueError("a defect")])
