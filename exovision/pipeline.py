@@ -115,11 +115,14 @@ class Preview:
     spots : DataFrame
         Spots of at least the least probability, placed on the outlines; not yet linked.
     warnings : list of str
+    cell_diameter_um : float or None
+        At which cells were looked for; as a setting it spares the next preview the search.
     """
 
     labels: NDArray[np.int32]
     spots: pd.DataFrame
     warnings: list[str]
+    cell_diameter_um: float | None
 
 
 def preview(
@@ -157,7 +160,12 @@ def preview(
     sweep.take(range(frame, frame + 1))
     spots = schema.conform(_stack(sweep.spots), schema.SPOTS)
     likely = spots["probability"] >= settings.exosomes.min_probability
-    return Preview(sweep.current, spots[likely].reset_index(drop=True), sweep.warnings)
+    return Preview(
+        labels=sweep.current,
+        spots=spots[likely].reset_index(drop=True),
+        warnings=sweep.warnings,
+        cell_diameter_um=_diameter_um(sweep.segmenter, movie.pixel_size_um),
+    )
 
 
 def _check_channels(movie: Movie, labels: LabelStack | None) -> None:

@@ -62,6 +62,7 @@ class AnalysePanel(Panel):
         self._movies: dict[str, Movie] = {}
         self._roles: dict[str, QComboBox] = {}
         self._shown: Any = None
+        self._scale: tuple[Any, float | None] = (None, None)
         self._layout()
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -340,9 +341,14 @@ class AnalysePanel(Panel):
     def start_preview(self) -> None:
         """Find cells and spots in the frame that is shown."""
         plan, frame = self.plan(), int(self.viewer.dims.current_step[0])
+        scale = (plan.path, plan.name, plan.settings.cells)
+        if self._scale[0] == scale:
+            cells = plan.settings.cells.model_copy(update={"diameter_um": self._scale[1]})
+            plan = replace(plan, settings=plan.settings.model_copy(update={"cells": cells}))
 
         def show(found: Any) -> None:
             movie, preview = found
+            self._scale = (scale, preview.cell_diameter_um)
             show_preview(self.viewer, movie, preview, frame)
             cells = len(set(preview.labels.ravel().tolist()) - {0})
             self.status.setText(f"frame {frame}: {cells} cells, {len(preview.spots)} spots")
