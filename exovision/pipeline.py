@@ -229,7 +229,7 @@ def _summary(sweep: Sweep, events: Mapping[str, Any], on_drift: list[str]) -> di
 def _linked(sweep: Sweep, times_s: NDArray[np.float64]) -> pd.DataFrame:
     """Link the spots; those that are neither likely nor borne out by a track are dropped."""
     settings = sweep.settings
-    columns = {**schema.SPOTS, **dict.fromkeys(schema.MEMBRANE_FRAME, schema.FLOAT)}
+    columns = {**schema.SPOTS, **dict.fromkeys((*schema.MEMBRANE_FRAME, *schema.NEXT_CELL), schema.FLOAT)}
     spots = schema.conform(_stack(sweep.spots), columns)
     sweep.spots.clear()
     if sweep.given.spots is not None:

@@ -28,8 +28,8 @@ USUAL_SIGMA_UM = 0.13
 
 REFERENCE_AREA_PX = 512.0**2
 SAME_PLACE_SIGMAS, FAINT = 3.0, 2.0
-"""A spot that a person points at lies within this many widths of the PSF, and its peak rises by at least this many
-standard deviations of the filtered noise (P)."""
+"""A spot that a person points at lies within this many widths of the PSF, and its peak rises by at least this
+many standard deviations of the filtered noise (P)."""
 LEAST_PROBABILITY = 0.02
 """Peaks below are noise beyond doubt; those above may be borne out by their tracks."""
 
