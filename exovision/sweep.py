@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -215,12 +216,13 @@ class Sweep:
             return placed
         there = self.outlines.place(spots[["y_px", "x_px"]].to_numpy())
         centres = self.cells[-1].set_index("cell_id")[["y_um", "x_um"]].reindex(there.cell_id).to_numpy()
+        beside: dict[str, Any] = dict(zip(schema.MEMBRANE_FRAME, (*there.normal.T, *centres.T)))
+        beside |= dict(zip(schema.NEXT_CELL, (there.next_id, there.next_distance_um)))
         return placed.assign(
             cell_id=there.cell_id,
             membrane_distance_um=there.distance_um,
             contour_um=there.contour_um,
-            **dict(zip(schema.MEMBRANE_FRAME, (*there.normal.T, *centres.T))),
-            **dict(zip(schema.NEXT_CELL, (there.next_id, there.next_distance_um))),
+            **beside,
         )
 
 
