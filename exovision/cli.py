@@ -306,11 +306,12 @@ def train_cells(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from.")] = None,
     simulated: Annotated[int | None, typer.Option(min=0, help="Simulated frames to learn from.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights to go on from; fresh ones if omitted.")] = None,
     hold_out: Annotated[bool, typer.Option(help="Keep two in five pictures for the figures.")] = True,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> int:
-    """Train the cell network from scratch and print its figures on what it never saw."""
+    """Train the cell network, fresh or from known weights, and print its figures on what it never saw."""
     from exovision.io.folders import make_folder
     from exovision.training.cells import CellTraining
     from exovision.training.cells import train_cells as train
@@ -321,6 +322,7 @@ def train_cells(
         training,
         steps=training.steps if steps is None else steps,
         simulated=training.simulated if simulated is None else simulated,
+        start=None if start is None else str(start),
     )
     make_folder(out)
     with progress_bars() as watch:

@@ -45,7 +45,11 @@ class CorrectionSettings(Stage):
 class CellSettings(Stage):
     """How cells are found and followed."""
 
-    segmenter: str = Field("embedded", description="how cells are found")
+    segmenter: str = Field(
+        "embedded",
+        description="how cells are found",
+        json_schema_extra={"enum": [*sorted(SEGMENTERS.places)]},
+    )
     weights: str | None = Field(
         None, description="weights file from `train cells`; None: those that come along"
     )

@@ -27,6 +27,9 @@ USUAL_SIGMA_UM = 0.13
 """PSF standard deviation of a high-aperture objective in green to red light."""
 
 REFERENCE_AREA_PX = 512.0**2
+SAME_PLACE_SIGMAS, FAINT = 3.0, 2.0
+"""A spot that a person points at lies within this many widths of the PSF, and its peak rises by at least this
+many standard deviations of the filtered noise (P)."""
 LEAST_PROBABILITY = 0.02
 """Peaks below are noise beyond doubt; those above may be borne out by their tracks."""
 
@@ -134,6 +137,52 @@ class Detector:
             _rows(finder.find(image), frame, self.camera, judge) for image, frame in zip(images, frames)
         ]
         values = np.concatenate(tables) if tables else np.empty((0, len(COLUMNS)))
+        return pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
+
+    def measure_at(
+        self, image: NDArray[np.float32], frame: int, place_px: tuple[float, float]
+    ) -> pd.DataFrame:
+        """Measure the spot at a place that a person pointed at, also one too faint to be found.
+
+        Parameters
+        ----------
+        image : ndarray of shape (Y, X)
+            Counts.
+        frame : int
+        place_px : tuple of float
+            (y, x).
+
+        Returns
+        -------
+        DataFrame
+            One row, columns as from `detect`.
+
+        Raises
+        ------
+        InputError
+            If `prepare` was not called, or no spot can be fitted within three widths of the PSF.
+        """
+        for find in (self.detect, self._detect_faint):
+            table = find(image[None], range(frame, frame + 1))
+            gaps = np.hypot(table["y_px"] - place_px[0], table["x_px"] - place_px[1])
+            if len(table) and gaps.min() <= SAME_PLACE_SIGMAS * self.sigma_px:
+                return table.iloc[[int(gaps.argmin())]].reset_index(drop=True)
+        at = f"({place_px[0]:.1f}, {place_px[1]:.1f})"
+        raise InputError(f"a spot of light was wanted at {at} px in frame {frame}, there is none to fit")
+
+    def _detect_faint(self, images: NDArray[np.float32], frames: range) -> pd.DataFrame:
+        """Return every peak that can be fitted by itself, however improbable."""
+        assert self.camera is not None
+        shape = (images.shape[1], images.shape[2])
+        finder = SpotFinder(
+            self.camera, sigma_px=self.sigma_px, threshold=FAINT, shape=shape, halo=self._halo, together=False
+        )
+        chance = Probability(self._judge, self.camera, self.sigma_px, float(shape[0] * shape[1]))
+
+        def judge(found: Found) -> NDArray[np.float32]:
+            return np.maximum(chance.alone(found), np.float32(LEAST_PROBABILITY))
+
+        values = _rows(finder.find(images[0]), frames[0], self.camera, judge)
         return pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
 
     def _finder_for(self, shape: tuple[int, int], chance: Probability) -> SpotFinder:
