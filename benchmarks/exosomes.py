@@ -8,8 +8,9 @@ Parts: `grid` (SNR × density × background: F1, error over the Cramér–Rao bo
 (probabilities against what is true), `linking` (alpha, beta and JSC of the Particle Tracking Challenge),
 `growth` (cost with density and length), `long` (memory of 5,000 spots a frame over 1,000 frames). Times are
 medians over the frames, or over repeats. Every peer is shown with the best of several settings in each cell,
-chosen on the very frames that are scored; exovision has its defaults. A peer that is not installed is left out,
-and said so (`pip install exovision[benchmark]`). Tables go to standard output, with a figure also to `--out`.
+chosen on the frames that are scored; exovision has its defaults. A peer not installed is left out, and
+the run says so (`pip install exovision[benchmark]`). Tables go to standard output, with a figure also to
+`--out`.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ ALWAYS = (
     "dwell_censored",
     "outcome",
 )
-MOTION = ("diffusion_um2_s", "diffusion_um2_s_lo", "diffusion_um2_s_hi", "alpha")
+MOTION = ("diffusion_um2_s", "diffusion_um2_s_lo", "diffusion_um2_s_hi", "alpha", "alpha_lo", "alpha_hi")
 FACTS = (*ALWAYS, *MOTION)
 
 
