@@ -1,4 +1,4 @@
-"""Survival of what is watched from some entry to an end or until it is lost: curves, incidence by cause, means."""
+"""Survival of units watched from an entry to an end: curves, incidence by cause, restricted means."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def cumulative_incidence(
 
     .. math:: F_c(t) = \sum_{t_k \le t} S(t_k^-)\, d_{ck} / n_k
 
-    where d_ck is the number of ends of cause c at t_k, n_k the number watched and S the survival of all causes.
+    where d_ck is the number of ends of cause c at t_k, n_k that watched and S the survival of all causes.
 
     Parameters
     ----------
@@ -144,9 +144,9 @@ def cumulative_incidence(
     of_cause = np.bincount(np.searchsorted(times, exit_s[cause == wanted]), minlength=len(times)).astype(
         np.float64
     )
-    survival = np.cumprod(1 - died / n)
+    survival = np.cumprod(1 - died / n).astype(np.float64)
     before = np.concatenate([[1.0], survival[:-1]]) if len(times) else survival
-    incidence = np.cumsum(before * of_cause / n)
+    incidence = np.cumsum(before * of_cause / n).astype(np.float64)
     spread = np.sqrt(_incidence_variance(incidence, before, n, died, of_cause))
     lo, hi = incidence.copy(), incidence.copy()
     inner = (incidence > 0) & (incidence < 1)
@@ -172,7 +172,7 @@ def _incidence_variance(
         + np.cumsum(incidence**2 * hazard_term)
     )
     cross = incidence * np.cumsum(cross_term) - np.cumsum(incidence * cross_term)
-    return np.maximum(square + np.cumsum(own_term) - 2 * cross, 0.0)
+    return np.maximum(square + np.cumsum(own_term) - 2 * cross, 0.0).astype(np.float64)
 
 
 def restricted_mean(curve: Survival, horizon_s: float, *, start_s: float = 0.0) -> tuple[float, float]:
