@@ -47,7 +47,7 @@ def profile_half_life(fit_at: Callable[[float], HazardFit], *, longest_s: float)
     fit_at : callable
         Fits the hazard with damage of this half-life, s.
     longest_s : float
-        Length of the longest observation; half-lives up to three times as long are tried, and an infinite one.
+        Length of the longest observation; half-lives up to three times as long are tried, and infinity.
 
     Returns
     -------

@@ -86,7 +86,7 @@ def make_cohort(study: Study, settings: ExperimentSettings) -> Cohort:
         entry,
         end,
         cells["died"].to_numpy(dtype=bool),
-        pd.factorize(cells["unit"])[0].astype(np.int64),
+        cells.groupby(["arm", "unit"], sort=False).ngroup().to_numpy(dtype=np.int64),
         pd.factorize(cells["movie"])[0].astype(np.int64),
         hits,
         _observations(study, cells, settings),

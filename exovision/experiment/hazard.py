@@ -267,9 +267,9 @@ def time_shift_p(
 ) -> float:
     """Return how often hits dealt anew within their field go with death as closely as the real ones.
 
-    In each draw the trains of hits of a field are dealt to its cells at random and all shifted in time, around
-    the end of the movie, by the same random span: number, bunching and common fluctuations of hits stay, what
-    ties them to one cell and its death goes.
+    In each draw the trains of hits of a field are dealt to its cells at random and all shifted in time,
+    around the end of the movie, by the same random span: number, bunching and common fluctuations of hits
+    stay, what ties them to one cell and its death goes.
 
     Returns
     -------

@@ -63,23 +63,35 @@ def make_study(
     for name, table in (("movies", movies), ("fates", fates), ("events", events), ("cells", cells)):
         if len(table) and "movie" not in table:
             raise InputError(f"{name}: a column `movie` is needed, got {', '.join(map(str, table.columns))}")
-    checked = schema.conform(_plain_texts(movies), MOVIES)
-    twice = checked["movie"][checked["movie"].duplicated()]
-    if len(twice):
-        raise InputError(f"movies: each movie may have one row, got several of {twice.iloc[0]}")
-    checked["arm"] = name_arms(checked)
-    if checked["arm"].isna().all():
+    labelled = label_movies(movies)
+    if labelled["arm"].isna().all():
         raise InputError(
             "the sample sheet must name conditions, got none; fill in `condition` (or source, target_type, "
             "treatment)"
         )
-    checked["unit"] = _name_units(checked)
     return Study(
-        checked[checked["arm"].notna()].reset_index(drop=True),
+        labelled[labelled["arm"].notna()].reset_index(drop=True),
         schema.conform(fates, {"movie": schema.TEXT, **schema.FATES}),
         schema.conform(events, {"movie": schema.TEXT, **schema.EVENTS}),
         schema.conform(cells, {"movie": schema.TEXT, **schema.CELLS}),
     )
+
+
+def label_movies(movies: pd.DataFrame) -> pd.DataFrame:
+    """Return the movies with their facts in the contract's types, `arm` and `unit`.
+
+    Raises
+    ------
+    InputError
+        If a movie is there twice.
+    """
+    checked = schema.conform(_plain_texts(movies), MOVIES)
+    twice = checked["movie"][checked["movie"].duplicated()]
+    if len(twice):
+        raise InputError(f"movies: each movie may have one row, got several of {twice.iloc[0]}")
+    checked["arm"] = _name_arms(checked)
+    checked["unit"] = _name_units(checked)
+    return checked
 
 
 def _plain_texts(movies: pd.DataFrame) -> pd.DataFrame:
@@ -94,7 +106,7 @@ def _as_text(value: object) -> object:
     return pd.NA if value is None or value is pd.NA else str(value)
 
 
-def name_arms(movies: pd.DataFrame) -> pd.Series:
+def _name_arms(movies: pd.DataFrame) -> pd.Series:
     """Name the arm of each movie: its condition, and those of its facts that differ within the condition.
 
     Returns
@@ -122,9 +134,9 @@ def name_arms(movies: pd.DataFrame) -> pd.Series:
 
 
 def _name_units(movies: pd.DataFrame) -> pd.Series:
-    """Name the well of each movie; the movie itself where the sheet names none."""
+    """Name the well of each movie, unique within its arm; the movie itself where the sheet names none."""
     named = movies["well"].notna() | movies["replicate"].notna()
-    parts = movies[["arm", *UNIT_FACTS]].fillna("").agg(" / ".join, axis=1)
+    parts = movies[[*UNIT_FACTS]].apply(lambda row: " / ".join(row.dropna()), axis=1).astype("string")
     return parts.where(named, movies["movie"]).astype("string")
 
 
