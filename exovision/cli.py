@@ -13,7 +13,9 @@ from exovision.errors import Cancelled, ExovisionError, InputError, SettingsErro
 from exovision.progress import progress_bars
 
 if TYPE_CHECKING:
-    from exovision.batch.jobs import ReadingOptions
+    from collections.abc import Sequence
+
+    from exovision.batch.jobs import Job, ReadingOptions
     from exovision.settings import Settings
 
 app = typer.Typer(
@@ -132,14 +134,26 @@ def _run(
 
     resolve_device(device)
     jobs = plan(inputs, options, _settings(settings))
+    _show_design(jobs)
     with progress_bars() as watch:
         outcome = run_batch(jobs, out, device=device, overwrite=overwrite, watch=watch, say=_say)
     _say(
         f"{len(outcome.done)} analysed, {len(outcome.skipped)} complete already, "
         f"{len(outcome.failures)} failed" + (f" (see {out / 'failures.csv'})" if outcome.failures else "")
     )
+    if outcome.experiment is not None:
+        _say(f"experiment: {outcome.experiment}")
     _say(f"report: {outcome.report}")
     return outcome.exit_code
+
+
+def _show_design(jobs: Sequence[Job]) -> None:
+    """Say what the sample sheet allows before anything is analysed."""
+    from exovision.batch.experiment import design_of
+
+    design = design_of(jobs, jobs[0].settings.experiment)
+    for line in design.lines() if design else []:
+        _say(f"design: {line}")
 
 
 @app.command()
@@ -168,6 +182,7 @@ def validate(
         except ExovisionError as error:
             failures += 1
             typer.echo(f"{job.entry.name}: {error}", err=True)
+    _show_design(jobs)
     return 0 if not failures else 2 if failures == len(jobs) else 1
 
 
@@ -237,6 +252,20 @@ def score(
 
 
 @app.command()
+def report(
+    out: Annotated[Path, typer.Argument(help="The output folder of a run.")],
+    samples: Samples = None,
+    settings: SettingsFile = None,
+) -> int:
+    """Make the overview and the experiment's tables and report again, from the tables alone."""
+    from exovision.batch.experiment import rebuild
+
+    written = rebuild(out, samples=samples, settings=_settings(settings).experiment, say=_say)
+    _say(f"report: {written}")
+    return 0
+
+
+@app.command()
 def doctor() -> int:
     """Check the installation: versions, device, weights, bundled sample."""
     from exovision.batch.doctor import examine
@@ -266,11 +295,45 @@ def settings_schema(out: Annotated[Path | None, typer.Option(help="File; default
 
 
 @samples_app.command("init")
-def samples_init(out: Annotated[Path | None, typer.Option(help="File; default: print.")] = None) -> int:
-    """Write a sample sheet with its columns and one example row."""
-    from exovision.io.samples import template
+def samples_init(
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(help="Movies to list; default: an example row.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File; default: print.")] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(help="Folder names with columns in braces, such as {condition}/{donor}_{well}."),
+    ] = None,
+) -> int:
+    """Write a sample sheet: an example row, or a row per movie with facts from its folders' names."""
+    from exovision.io.discovery import find_movies
+    from exovision.io.samples import sheet_from_folders, template
 
-    return _emit(template(), out)
+    if not inputs and pattern is None:
+        return _emit(template(), out)
+    if not inputs or pattern is None:
+        raise SettingsError("INPUT and --pattern go together: the movies, and how their folders are named")
+    found = list(dict.fromkeys((entry.path, entry.root) for entry in find_movies(inputs)))
+    beside = (out.parent if out else Path()).resolve()
+    paths = [(path.resolve(), root.resolve()) for path, root in found]
+    code = _emit(sheet_from_folders(paths, pattern, beside=beside), out)
+    return code if out is None else samples_check(out)
+
+
+@samples_app.command("check")
+def samples_check(sheet: Annotated[Path, typer.Argument(help="Sample sheet (CSV).")]) -> int:
+    """Check a sample sheet and show its design: numbers at each level, missing controls, what can be tested."""
+    import pandas as pd
+
+    from exovision.experiment.design import check_design
+    from exovision.io.samples import read_samples
+    from exovision.settings import ExperimentSettings
+
+    facts = read_samples(sheet).facts
+    movies = pd.DataFrame([{**row, "movie": str(path)} for path, row in facts.items()])
+    for line in check_design(movies, ExperimentSettings()).lines():
+        typer.echo(line)
+    return 0
 
 
 @models_app.command("list")

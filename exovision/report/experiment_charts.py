@@ -1,0 +1,414 @@
+"""The charts of the experiment report: survival, incidence, hazards, lags, latencies, superplots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from numpy.typing import NDArray
+
+from exovision.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    new_figure,
+)
+
+Floats = NDArray[np.float64]
+
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+DASHES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MODES = {"apoptotic": VERMILLION, "lytic": BLUE, "unresolved": GREY}
+EXPOSURES = {"docked": "docking", "fused": "fusion", "taken_up": "uptake"}
+ROUTES = {
+    "docked_only": "docking without fusion",
+    "fused": "fusion",
+    "unresolved": "docking, end unresolved",
+    "fused_over_docked_only": "fusion ÷ docking without fusion",
+}
+READOUT_LABELS = {
+    "dockings_per_cell_hour": "dockings per cell and hour",
+    "fusions_per_cell_hour": "fusions per cell and hour",
+    "uptakes_per_cell_hour": "uptakes per cell and hour",
+    "survival": "share alive",
+    "mean_time_alive_h": "mean time alive, h",
+}
+HOUR_S = 3600.0
+
+
+class Look:
+    """Colour, dash and short name of each condition, the same in every chart.
+
+    Parameters
+    ----------
+    arms : DataFrame
+        `condition target_type control`, a row per condition.
+    """
+
+    def __init__(self, arms: pd.DataFrame) -> None:
+        self.target = {row.condition: _text(row.target_type) for row in arms.itertuples()}
+        self.short = {name: _without(str(name), target) for name, target in self.target.items()}
+        control = {self.short[row.condition]: row.control != "none" for row in arms.itertuples()}
+        real = [name for name in dict.fromkeys(self.short.values()) if not control[name]]
+        dull = [name for name in dict.fromkeys(self.short.values()) if control[name]]
+        self.style = {name: (COLOURS[k % 6], DASHES[k // 6 % 4]) for k, name in enumerate(real)}
+        self.style |= {name: ((GREY, BLACK)[k % 2], DASHES[1 + k // 2 % 3]) for k, name in enumerate(dull)}
+
+    def of(self, condition: str) -> tuple[str, str]:
+        """Return colour and dash of a condition."""
+        return self.style[self.short[condition]]
+
+    def panels(self) -> dict[str, list[str]]:
+        """Return the conditions of each target type, or all in one panel where none is told."""
+        groups: dict[str, list[str]] = {}
+        for name, target in self.target.items():
+            groups.setdefault(target, []).append(name)
+        return groups
+
+
+def _text(value: Any) -> str:
+    return "" if pd.isna(value) else str(value)
+
+
+def _without(name: str, target: str) -> str:
+    short = name.replace(f", {target}", "").replace(f" on {target}", "") if target else name
+    return short or name
+
+
+def draw_survival(survival: pd.DataFrame, look: Look, *, horizon_s: float) -> Figure | None:
+    """Draw survival from entry: a panel per target type, bold by condition, faint by well.
+
+    Parameters
+    ----------
+    survival : DataFrame
+        Columns of `exovision.schema.SURVIVAL`.
+    look : Look
+    horizon_s : float
+        Where survival is compared, s.
+
+    Returns
+    -------
+    Figure or None
+        None without curves.
+    """
+    entry = survival[survival["start"] == "entry"]
+    if entry.empty:
+        return None
+    panels = look.panels()
+    figure = new_figure(max(5.2, 3.9 * len(panels)), 4.0)
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    seen: dict[str, Any] = {}
+    for axis, (target, arms) in zip(axes, panels.items()):
+        for arm in arms:
+            own = entry[entry["condition"] == arm]
+            colour, dash = look.of(arm)
+            for _, well in own[own["level"] == "well"].groupby("well"):
+                axis.step(
+                    well["time_s"] / HOUR_S, well["survival"], where="post", color=colour, lw=0.6, alpha=0.35
+                )
+            whole = own[own["level"] == "condition"]
+            hours = whole["time_s"] / HOUR_S
+            band = (whole["survival_lo"].astype(float), whole["survival_hi"].astype(float))
+            axis.fill_between(hours, *band, step="post", color=colour, alpha=0.13, lw=0)
+            (line,) = axis.step(hours, whole["survival"], where="post", color=colour, ls=dash, lw=1.8)
+            seen.setdefault(look.short[arm], line)
+        axis.axvline(horizon_s / HOUR_S, color=GREY, lw=0.7, ls=":")
+        axis.set(
+            title=_readable(target), xlabel="time since the movie began, h", ylim=(0, 1.03), xlim=(0, None)
+        )
+        _risk_numbers(axis, entry, arms, look)
+    axes[0].set_ylabel("share alive")
+    figure.legend(list(seen.values()), list(seen), loc="outside upper left", ncols=min(len(seen), 4))
+    return figure
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _risk_numbers(axis: Axes, entry: pd.DataFrame, arms: Sequence[str], look: Look) -> None:
+    """Write under the axis how many cells each condition had at risk at four times."""
+    ticks = np.linspace(0, axis.get_xlim()[1], 4)[:-1]
+    for line, arm in enumerate(arms):
+        whole = entry[(entry["condition"] == arm) & (entry["level"] == "condition")]
+        times = whole["time_s"].to_numpy(dtype=np.float64) / HOUR_S
+        numbers = whole["at_risk"].to_numpy(dtype=np.float64)
+        for tick in ticks:
+            k = min(int(np.searchsorted(times, tick, side="left")), len(times) - 1)
+            axis.annotate(
+                f"{numbers[k]:.0f}",
+                (tick, 0),
+                (0, -42 - 11 * line),
+                xycoords=axis.get_xaxis_transform(),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+                color=look.of(arm)[0],
+            )
+
+
+def draw_incidence(incidence: pd.DataFrame, look: Look) -> Figure | None:
+    """Draw how likely each mode of death is by each time, a panel per condition; None without deaths."""
+    whole = incidence[incidence["level"] == "condition"]
+    if whole.empty:
+        return None
+    arms = [arm for arm in look.short if (whole["condition"] == arm).any()]
+    figure, axes = _panels(len(arms), height_in=2.4)
+    for axis, arm in zip(axes, arms):
+        for mode, curve in whole[whole["condition"] == arm].groupby("death_mode"):
+            hours = np.concatenate([[0], curve["time_s"] / HOUR_S])
+            lo, middle, hi = (np.concatenate([[0], curve[f"incidence{end}"]]) for end in ("_lo", "", "_hi"))
+            colour = MODES.get(str(mode), BLACK)
+            axis.fill_between(hours, lo, hi, step="post", color=colour, alpha=0.15, lw=0)
+            axis.step(hours, middle, where="post", color=colour, lw=1.6, label=str(mode))
+        axis.set(title=_readable(arm), xlabel="time, h", ylim=(0, 1), xlim=(0, None))
+    axes[0].set_ylabel("cumulative incidence")
+    figure.legend(*_merged(axes), loc="outside upper left", ncols=3)
+    return figure
+
+
+def _panels(count: int, *, height_in: float, per_row: int = 3) -> tuple[Figure, list[Axes]]:
+    """Return a figure with so many panels in rows of three, the last row's surplus removed."""
+    rows, columns = -(-count // per_row), min(count, per_row)
+    figure = new_figure(max(4.8, 3.3 * columns), 0.5 + height_in * rows)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel().tolist()
+    for extra in axes[count:]:
+        extra.remove()
+    return figure, axes[:count]
+
+
+def _merged(axes: Sequence[Axes]) -> tuple[list[Any], list[str]]:
+    found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    return list(found.values()), list(found)
+
+
+def draw_landmarks(survival: pd.DataFrame, look: Look, *, start: str) -> Figure | None:
+    """Draw survival after the first, second … hit of one kind, a panel per condition; None without hits."""
+    after = survival[(survival["start"] == start) & (survival["level"] == "condition")]
+    if after.empty:
+        return None
+    arms = [arm for arm in look.short if (after["condition"] == arm).any()]
+    figure, axes = _panels(len(arms), height_in=2.4)
+    shades = (SKY, BLUE, PURPLE, VERMILLION, ORANGE, BLACK)
+    for axis, arm in zip(axes, arms):
+        for hit, curve in after[after["condition"] == arm].groupby("hit"):
+            hours = curve["time_s"] / HOUR_S
+            colour = shades[(int(hit) - 1) % len(shades)]
+            axis.step(
+                hours, curve["survival"], where="post", color=colour, lw=1.5, label=f"after {start} {hit}"
+            )
+        counts = after[after["condition"] == arm].groupby("hit")["cells"].first()
+        numbers = ", ".join(str(n) for n in counts)
+        axis.set(
+            title=f"{_readable(arm)}\nn = {numbers}",
+            xlabel="time since the hit, h",
+            ylim=(0, 1.03),
+            xlim=(0, None),
+        )
+    axes[0].set_ylabel("share alive")
+    figure.legend(*_merged(axes), loc="outside upper left", ncols=4)
+    return figure
+
+
+def draw_latency(latency: pd.DataFrame, look: Look, *, lag_s: float) -> Figure | None:
+    """Draw how long before the first sign of dying the last docking and fusion came; None without deaths."""
+    last = latency[latency["last"].fillna(False).astype(bool)]
+    kinds = [kind for kind in ("docking", "fusion") if (last["kind"] == kind).any()]
+    if not kinds:
+        return None
+    figure = new_figure(4.2 * len(kinds) + 0.6, 3.3)
+    axes = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    for axis, kind in zip(axes, kinds):
+        for arm in look.short:
+            values = last[(last["kind"] == kind) & (last["condition"] == arm)]["latency_s"]
+            hours = np.sort(values.to_numpy(dtype=np.float64)) / HOUR_S
+            if hours.size:
+                share = np.arange(1, hours.size + 1) / hours.size
+                colour, _ = look.of(arm)
+                dash = DASHES[list(look.panels()).index(look.target[arm]) % 4]
+                axis.step(
+                    hours,
+                    share,
+                    where="post",
+                    color=colour,
+                    ls=dash,
+                    lw=1.4,
+                    label=f"{_readable(arm)} ({hours.size})",
+                )
+        axis.axvline(lag_s / HOUR_S, color=GREY, lw=0.8, ls=":")
+        axis.set(xlabel=f"from the last {kind} to the onset of death, h", ylim=(0, 1.03), xlim=(0, None))
+    axes[0].set_ylabel("share of deaths")
+    figure.legend(*_merged(axes), loc="outside lower center", ncols=2)
+    return figure
+
+
+def draw_hazards(hazard: pd.DataFrame, *, analysis: str) -> Figure | None:
+    """Draw hazard ratios with their intervals, a line each; None without an estimate.
+
+    Parameters
+    ----------
+    hazard : DataFrame
+        Columns of `exovision.schema.HAZARD`.
+    analysis : str
+        "hits" (each exposure by itself) or "route" (docking without fusion and fusion side by side).
+    """
+    rows = hazard[(hazard["analysis"] == analysis) & np.isfinite(hazard["hazard_ratio_lo"])]
+    if rows.empty:
+        return None
+    names = EXPOSURES if analysis == "hits" else ROUTES
+    figure = new_figure(7.2, 0.9 + 0.27 * len(rows))
+    axis = figure.subplots()
+    colours = dict(zip(names, (BLUE, VERMILLION, GREEN, BLACK)))
+    labels, at = [], np.arange(len(rows))[::-1]
+    for y, row in zip(at, rows.itertuples()):
+        colour = colours[row.exposure]
+        alpha = 0.45 if row.descriptive else 1.0
+        axis.plot([row.hazard_ratio_lo, row.hazard_ratio_hi], [y, y], color=colour, lw=1.6, alpha=alpha)
+        axis.plot(
+            row.hazard_ratio, y, marker="s" if row.descriptive else "o", color=colour, ms=5, alpha=alpha
+        )
+        labels.append(f"{_readable(row.condition)}: {names[row.exposure]}")
+    axis.axvline(1, color=GREY, lw=0.8)
+    axis.set_yticks(at, labels)
+    axis.set_ylim(-0.7, len(rows) - 0.3)
+    _log_ratio_axis(axis, "x", rows)
+    per = "doubling of 1 + hits" if rows["scale"].iloc[0] == "doubling" else "hit"
+    axis.set_xlabel(f"hazard ratio of death per {per}, 95 % interval")
+    return figure
+
+
+def _log_ratio_axis(axis: Axes, which: str, rows: pd.DataFrame) -> None:
+    """Make an axis logarithmic with plain numbers, wide enough for the intervals but for endless ones."""
+    lo = max(float(rows["hazard_ratio_lo"].min()), 0.1)
+    hi = min(float(rows["hazard_ratio_hi"].max()), 10.0)
+    limits = (min(lo, 0.9) / 1.08, max(hi, 1.1) * 1.08)
+    getattr(axis, f"set_{which}scale")("log")
+    getattr(axis, f"set_{which}lim")(*limits)
+    target = getattr(axis, f"{which}axis")
+    shown = [t for t in (0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10) if limits[0] <= t <= limits[1]]
+    target.set_major_locator(FixedLocator(shown))
+    target.set_minor_locator(NullLocator())
+    target.set_major_formatter(ScalarFormatter())
+
+
+def draw_lags(hazard: pd.DataFrame, look: Look, *, lag_s: float) -> Figure | None:
+    """Draw how the hazard ratio of dockings changes with the lag; None without an estimate."""
+    rows = hazard[(hazard["analysis"] == "lag_sweep") & (hazard["exposure"] == "docked")]
+    rows = rows[np.isfinite(rows["hazard_ratio_lo"])]
+    if rows.empty:
+        return None
+    groups = list(dict.fromkeys(rows["condition"]))
+    figure, axes = _panels(len(groups), height_in=2.3)
+    for axis, group in zip(axes, groups):
+        own = rows[rows["condition"] == group].sort_values("lag_s")
+        hours = own["lag_s"] / HOUR_S
+        colour = look.of(group)[0] if group in look.short else BLACK
+        axis.fill_between(
+            hours,
+            own["hazard_ratio_lo"].astype(float),
+            own["hazard_ratio_hi"].astype(float),
+            color=colour,
+            alpha=0.18,
+            lw=0,
+        )
+        axis.plot(hours, own["hazard_ratio"], color=colour, lw=1.6, marker="o", ms=3.5)
+        axis.axhline(1, color=GREY, lw=0.8)
+        axis.axvline(lag_s / HOUR_S, color=GREY, lw=0.8, ls=":")
+        axis.set(title=_readable(group), xlabel="lag, h")
+        _log_ratio_axis(axis, "y", rows)
+    axes[0].set_ylabel("hazard ratio")
+    return figure
+
+
+def draw_superplot(
+    wells: pd.DataFrame, look: Look, counts: Sequence[Mapping[str, Any]], *, readouts: Sequence[str]
+) -> Figure | None:
+    """Draw every well by donor with the donors' means, a panel per readout; None without a known value.
+
+    Parameters
+    ----------
+    wells : DataFrame
+        Columns of `exovision.schema.WELLS`.
+    look : Look
+    counts : sequence of mapping
+        `condition donors wells cells lost` of each condition, written under it.
+    readouts : sequence of str
+        Columns of `wells`.
+
+    References
+    ----------
+    Lord et al. 2020, doi:10.1083/jcb.202001064.
+    """
+    shown = [name for name in readouts if wells[name].notna().any() and (wells[name] != 0).any()]
+    if not shown:
+        return None
+    arms = list(look.short)
+    donors = sorted({_text(d) for d in wells["donor"]})
+    figure = new_figure(max(4.6, 0.62 * len(arms) + 2.4) * min(len(shown), 2), 3.7 * -(-len(shown) // 2))
+    grid = figure.subplots(-(-len(shown) // 2), min(len(shown), 2), squeeze=False).ravel().tolist()
+    for axis in grid[len(shown) :]:
+        axis.remove()
+    for axis, readout in zip(grid, shown):
+        _super_panel(axis, wells, readout, arms, donors)
+        axis.set_xticks(
+            range(len(arms)), [_under(arm, counts) for arm in arms], rotation=38, ha="right", fontsize=7.5
+        )
+        axis.set(ylabel=READOUT_LABELS[readout], xlim=(-0.6, len(arms) - 0.4))
+        axis.set_ylim(0, 1.02 if readout == "survival" else None)
+    handles, labels = _merged(grid[: len(shown)])
+    if any(donors):
+        figure.legend(
+            handles,
+            labels,
+            loc="outside upper left",
+            ncols=6,
+            title="donor: wells small, mean large",
+            title_fontsize=8,
+        )
+    return figure
+
+
+def _super_panel(
+    axis: Axes, wells: pd.DataFrame, readout: str, arms: Sequence[str], donors: Sequence[str]
+) -> None:
+    for x, arm in enumerate(arms):
+        own = wells[(wells["condition"] == arm) & wells[readout].notna()]
+        means = []
+        for number, donor in enumerate(donors):
+            values = own[[_text(d) == donor for d in own["donor"]]][readout].to_numpy(dtype=np.float64)
+            if not values.size:
+                continue
+            offset = (number - (len(donors) - 1) / 2) * 0.5 / max(len(donors), 1)
+            colour, marker = COLOURS[number % 6], MARKERS[number % 7]
+            spots = x + offset + np.linspace(-0.05, 0.05, values.size) * (values.size > 1)
+            axis.plot(spots, values, ls="none", marker=marker, ms=3.5, color=colour, alpha=0.55)
+            axis.plot(
+                x + offset,
+                values.mean(),
+                ls="none",
+                marker=marker,
+                ms=8,
+                color=colour,
+                mec="white",
+                label=donor or None,
+            )
+            means.append(values.mean())
+        if means:
+            axis.hlines(float(np.mean(means)), x - 0.33, x + 0.33, color=BLACK, lw=1.2)
+
+
+def _under(arm: str, counts: Sequence[Mapping[str, Any]]) -> str:
+    own = next(row for row in counts if row["condition"] == arm)
+    donors = f"{own['donors']} donors, " if own["donors"] else ""
+    return f"{_readable(arm)}\n{donors}{own['wells']} wells, {own['cells']} cells, {own['lost']} lost"
