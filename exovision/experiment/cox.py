@@ -139,11 +139,11 @@ def fit_hazard(exposures: Floats, pairs: RiskPairs, cluster: Ints) -> HazardFit:
     r"""Fit a stratified Cox model by its partial likelihood, with a cluster-robust covariance.
 
     .. math:: \lambda_i(t) = \lambda_{s(i)}(t)\, e^{\beta^\top x_i(t)}, \qquad
-        V = \frac{G - 1}{G}\, I^{-1} \Big( \sum_g \tilde W_g \tilde W_g^\top \Big) I^{-1}, \qquad
+        V = I^{-1} \Big( \sum_g \tilde W_g \tilde W_g^\top \Big) I^{-1}, \qquad
         \tilde W_g = (1 - H_g I^{-1})^{-1} W_g
 
-    where W_g is the sum of the Lin–Wei score residuals of cluster g, H_g its part of the information I, and
-    G the number of clusters. Where clusters are whole strata this is the jackknife that leaves one out.
+    where W_g is the sum of the Lin–Wei score residuals of cluster g and H_g its part of the information I.
+    Where clusters are whole strata the corrected sums are those of the jackknife that leaves one out.
 
     Parameters
     ----------
@@ -246,6 +246,6 @@ def _robust(
     if n_clusters < 2 or np.linalg.cond(left).max() > 1e8:
         return np.full((p, p), np.nan)
     corrected = np.linalg.solve(left, sums[..., None])[..., 0]
-    meat = corrected.T @ corrected * (n_clusters - 1) / n_clusters
+    meat = corrected.T @ corrected
     covariance: Floats = inverse @ meat @ inverse
     return covariance

@@ -304,7 +304,8 @@ def _events(
     seen = plan.tracer_fraction * plan.recall
     owners, times, fused = [], [], []
     for hits, fuse in ((cells.hits - cells.fusions, False), (cells.fusions, True)):
-        cell, step = np.nonzero(rng.binomial(hits, seen))
+        found = rng.binomial(hits, seen)
+        cell, step = (np.repeat(index, found[found > 0]) for index in np.nonzero(found))
         owners.append(cell)
         times.append((step + rng.random(len(cell))) * frame)
         fused.append(np.full(len(cell), fuse))
