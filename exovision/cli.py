@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from exovision.cli_samples import samples_app
+from exovision.console import emit, say
 from exovision.errors import Cancelled, ExovisionError, InputError, SettingsError
 from exovision.progress import progress_bars
 
@@ -24,7 +26,6 @@ app = typer.Typer(
     help="Find, follow and place exosomes on living target cells.",
 )
 settings_app = typer.Typer(help="Write the default settings or their schema.")
-samples_app = typer.Typer(help="Write a sample sheet to fill in.")
 models_app = typer.Typer(help="The network weights that come with exovision.")
 train_app = typer.Typer(help="Train the networks.")
 app.add_typer(settings_app, name="settings")
@@ -136,14 +137,14 @@ def _run(
     jobs = plan(inputs, options, _settings(settings))
     _show_design(jobs)
     with progress_bars() as watch:
-        outcome = run_batch(jobs, out, device=device, overwrite=overwrite, watch=watch, say=_say)
-    _say(
+        outcome = run_batch(jobs, out, device=device, overwrite=overwrite, watch=watch, say=say)
+    say(
         f"{len(outcome.done)} analysed, {len(outcome.skipped)} complete already, "
         f"{len(outcome.failures)} failed" + (f" (see {out / 'failures.csv'})" if outcome.failures else "")
     )
     if outcome.experiment is not None:
-        _say(f"experiment: {outcome.experiment}")
-    _say(f"report: {outcome.report}")
+        say(f"experiment: {outcome.experiment}")
+    say(f"report: {outcome.report}")
     return outcome.exit_code
 
 
@@ -153,7 +154,7 @@ def _show_design(jobs: Sequence[Job]) -> None:
 
     design = design_of(jobs, jobs[0].settings.experiment)
     for line in design.lines() if design else []:
-        _say(f"design: {line}")
+        say(f"design: {line}")
 
 
 @app.command()
@@ -227,7 +228,7 @@ def simulate(
         simulation = spike(movie, open_labels(labels, movie), model, seed=seed, upsample=upsample, slow=slow)
     with progress_bars() as watch:
         write(simulation, out, progress=watch(scene))
-    _say(f"movie: {out / 'movie.ome.tif'}; truth: {out / 'truth'}")
+    say(f"movie: {out / 'movie.ome.tif'}; truth: {out / 'truth'}")
     return 0
 
 
@@ -247,7 +248,7 @@ def score(
     if out is not None:
         make_folder(out.parent)
         write_json(scores.to_dict(), out)
-        _say(f"metrics: {out}")
+        say(f"metrics: {out}")
     return 0
 
 
@@ -260,8 +261,8 @@ def report(
     """Make the overview and the experiment's tables and report again, from the tables alone."""
     from exovision.batch.experiment import rebuild
 
-    written = rebuild(out, samples=samples, settings=_settings(settings).experiment, say=_say)
-    _say(f"report: {written}")
+    written = rebuild(out, samples=samples, settings=_settings(settings).experiment, say=say)
+    say(f"report: {written}")
     return 0
 
 
@@ -281,7 +282,7 @@ def settings_init(out: Annotated[Path | None, typer.Option(help="File; default: 
     """Write all settings with their defaults and meanings as YAML."""
     from exovision.settings import annotated_yaml
 
-    return _emit(annotated_yaml(), out)
+    return emit(annotated_yaml(), out)
 
 
 @settings_app.command("schema")
@@ -291,49 +292,7 @@ def settings_schema(out: Annotated[Path | None, typer.Option(help="File; default
 
     from exovision.settings import Settings
 
-    return _emit(json.dumps(Settings.model_json_schema(), indent=2) + "\n", out)
-
-
-@samples_app.command("init")
-def samples_init(
-    inputs: Annotated[
-        list[Path] | None, typer.Argument(help="Movies to list; default: an example row.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="File; default: print.")] = None,
-    pattern: Annotated[
-        str | None,
-        typer.Option(help="Folder names with columns in braces, such as {condition}/{donor}_{well}."),
-    ] = None,
-) -> int:
-    """Write a sample sheet: an example row, or a row per movie with facts from its folders' names."""
-    from exovision.io.discovery import find_movies
-    from exovision.io.samples import sheet_from_folders, template
-
-    if not inputs and pattern is None:
-        return _emit(template(), out)
-    if not inputs or pattern is None:
-        raise SettingsError("INPUT and --pattern go together: the movies, and how their folders are named")
-    found = list(dict.fromkeys((entry.path, entry.root) for entry in find_movies(inputs)))
-    beside = (out.parent if out else Path()).resolve()
-    paths = [(path.resolve(), root.resolve()) for path, root in found]
-    code = _emit(sheet_from_folders(paths, pattern, beside=beside), out)
-    return code if out is None else samples_check(out)
-
-
-@samples_app.command("check")
-def samples_check(sheet: Annotated[Path, typer.Argument(help="Sample sheet (CSV).")]) -> int:
-    """Check a sample sheet and show its design: numbers at each level, missing controls, what can be tested."""
-    import pandas as pd
-
-    from exovision.experiment.design import check_design
-    from exovision.io.samples import read_samples
-    from exovision.settings import ExperimentSettings
-
-    facts = read_samples(sheet).facts
-    movies = pd.DataFrame([{**row, "movie": str(path)} for path, row in facts.items()])
-    for line in check_design(movies, ExperimentSettings()).lines():
-        typer.echo(line)
-    return 0
+    return emit(json.dumps(Settings.model_json_schema(), indent=2) + "\n", out)
 
 
 @models_app.command("list")
@@ -393,21 +352,7 @@ def train_cells(
         figures = evaluate_cells(weights, data=unseen, device=device, progress=bar)
     for name, values in figures.items():
         typer.echo(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
-    _say(f"weights: {weights}; use them with the setting cells.weights")
-    return 0
-
-
-def _emit(text: str, out: Path | None) -> int:
-    from exovision.io.folders import make_folder
-
-    if out is None:
-        typer.echo(text, nl=False)
-        return 0
-    if out.exists():
-        raise SettingsError(f"{out}: exists already; remove it or choose another file with --out")
-    make_folder(out.parent)
-    out.write_text(text, encoding="utf-8")
-    _say(f"wrote {out}")
+    say(f"weights: {weights}; use them with the setting cells.weights")
     return 0
 
 
@@ -443,7 +388,3 @@ def _roles(text: str | None) -> dict[str, int] | None:
     from exovision.io.roles import parse_channels
 
     return None if text is None else parse_channels(text)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

@@ -124,7 +124,9 @@ def _name_arms(movies: pd.DataFrame) -> pd.Series:
         shown = movies[fact] if fact not in ("ph", "dose") else f"{fact} " + movies[fact]
         told = np.array(
             [
-                pd.isna(value) or (not pd.isna(name) and str(value).lower() in str(name).lower())
+                pd.isna(value)
+                or str(value) == "none"
+                or (not pd.isna(name) and str(value).lower() in str(name).lower())
                 for value, name in zip(movies[fact], names)
             ],
             dtype=bool,

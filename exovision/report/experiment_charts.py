@@ -38,11 +38,11 @@ ROUTES = {
     "fused_over_docked_only": "fusion ÷ docking without fusion",
 }
 READOUT_LABELS = {
-    "dockings_per_cell_hour": "dockings per cell and hour",
-    "fusions_per_cell_hour": "fusions per cell and hour",
-    "uptakes_per_cell_hour": "uptakes per cell and hour",
+    "dockings_per_cell_hour": "dockings\nper cell and hour",
+    "fusions_per_cell_hour": "fusions\nper cell and hour",
+    "uptakes_per_cell_hour": "uptakes\nper cell and hour",
     "survival": "share alive",
-    "mean_time_alive_h": "mean time alive, h",
+    "mean_time_alive_h": "mean time\nalive, h",
 }
 HOUR_S = 3600.0
 
@@ -57,9 +57,10 @@ class Look:
     """
 
     def __init__(self, arms: pd.DataFrame) -> None:
-        self.target = {row.condition: _text(row.target_type) for row in arms.itertuples()}
-        self.short = {name: _without(str(name), target) for name, target in self.target.items()}
-        control = {self.short[row.condition]: row.control != "none" for row in arms.itertuples()}
+        rows = arms.to_dict("records")
+        self.target = {str(row["condition"]): _text(row["target_type"]) for row in rows}
+        self.short = {name: _without(name, target) for name, target in self.target.items()}
+        control = {self.short[str(row["condition"])]: row["control"] != "none" for row in rows}
         real = [name for name in dict.fromkeys(self.short.values()) if not control[name]]
         dull = [name for name in dict.fromkeys(self.short.values()) if control[name]]
         self.style = {name: (COLOURS[k % 6], DASHES[k // 6 % 4]) for k, name in enumerate(real)}
@@ -172,7 +173,7 @@ def draw_incidence(incidence: pd.DataFrame, look: Look) -> Figure | None:
             colour = MODES.get(str(mode), BLACK)
             axis.fill_between(hours, lo, hi, step="post", color=colour, alpha=0.15, lw=0)
             axis.step(hours, middle, where="post", color=colour, lw=1.6, label=str(mode))
-        axis.set(title=_readable(arm), xlabel="time, h", ylim=(0, 1), xlim=(0, None))
+        axis.set(title=_readable(arm), xlabel="time, h", ylim=(0, None), xlim=(0, None))
     axes[0].set_ylabel("cumulative incidence")
     figure.legend(*_merged(axes), loc="outside upper left", ncols=3)
     return figure
@@ -227,29 +228,26 @@ def draw_latency(latency: pd.DataFrame, look: Look, *, lag_s: float) -> Figure |
     kinds = [kind for kind in ("docking", "fusion") if (last["kind"] == kind).any()]
     if not kinds:
         return None
-    figure = new_figure(4.2 * len(kinds) + 0.6, 3.3)
-    axes = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
-    for axis, kind in zip(axes, kinds):
-        for arm in look.short:
-            values = last[(last["kind"] == kind) & (last["condition"] == arm)]["latency_s"]
-            hours = np.sort(values.to_numpy(dtype=np.float64)) / HOUR_S
-            if hours.size:
-                share = np.arange(1, hours.size + 1) / hours.size
-                colour, _ = look.of(arm)
-                dash = DASHES[list(look.panels()).index(look.target[arm]) % 4]
-                axis.step(
-                    hours,
-                    share,
-                    where="post",
-                    color=colour,
-                    ls=dash,
-                    lw=1.4,
-                    label=f"{_readable(arm)} ({hours.size})",
-                )
-        axis.axvline(lag_s / HOUR_S, color=GREY, lw=0.8, ls=":")
-        axis.set(xlabel=f"from the last {kind} to the onset of death, h", ylim=(0, 1.03), xlim=(0, None))
-    axes[0].set_ylabel("share of deaths")
-    figure.legend(*_merged(axes), loc="outside lower center", ncols=2)
+    panels = look.panels()
+    figure = new_figure(max(5.2, 3.6 * len(panels)), 0.6 + 2.6 * len(kinds))
+    grid = figure.subplots(len(kinds), len(panels), sharex=True, sharey=True, squeeze=False)
+    for row, kind in zip(grid, kinds):
+        for axis, (target, arms) in zip(row, panels.items()):
+            for arm in arms:
+                chosen = last[(last["kind"] == kind) & (last["condition"] == arm)]
+                hours = np.sort(chosen["latency_s"].to_numpy(dtype=np.float64)) / HOUR_S
+                if hours.size:
+                    share = np.arange(1, hours.size + 1) / hours.size
+                    colour, dash = look.of(arm)
+                    axis.step(
+                        hours, share, where="post", color=colour, ls=dash, lw=1.5, label=look.short[arm]
+                    )
+            axis.axvline(lag_s / HOUR_S, color=GREY, lw=0.8, ls=":")
+            axis.set(
+                title=_readable(target), xlabel=f"last {kind} to onset, h", ylim=(0, 1.03), xlim=(0, None)
+            )
+        row[0].set_ylabel("share of deaths")
+    figure.legend(*_merged(list(grid.ravel())), loc="outside upper left", ncols=4)
     return figure
 
 
@@ -267,37 +265,33 @@ def draw_hazards(hazard: pd.DataFrame, *, analysis: str) -> Figure | None:
     if rows.empty:
         return None
     names = EXPOSURES if analysis == "hits" else ROUTES
-    figure = new_figure(7.2, 0.9 + 0.27 * len(rows))
-    axis = figure.subplots()
-    colours = dict(zip(names, (BLUE, VERMILLION, GREEN, BLACK)))
-    labels, at = [], np.arange(len(rows))[::-1]
-    for y, row in zip(at, rows.itertuples()):
-        colour = colours[row.exposure]
-        alpha = 0.45 if row.descriptive else 1.0
-        axis.plot([row.hazard_ratio_lo, row.hazard_ratio_hi], [y, y], color=colour, lw=1.6, alpha=alpha)
-        axis.plot(
-            row.hazard_ratio, y, marker="s" if row.descriptive else "o", color=colour, ms=5, alpha=alpha
-        )
-        labels.append(f"{_readable(row.condition)}: {names[row.exposure]}")
-    axis.axvline(1, color=GREY, lw=0.8)
-    axis.set_yticks(at, labels)
-    axis.set_ylim(-0.7, len(rows) - 0.3)
-    _log_ratio_axis(axis, "x", rows)
-    per = "doubling of 1 + hits" if rows["scale"].iloc[0] == "doubling" else "hit"
-    axis.set_xlabel(f"hazard ratio of death per {per}, 95 % interval")
+    shown = [name for name in names if (rows["exposure"] == name).any()]
+    groups = list(dict.fromkeys(rows["condition"]))
+    figure = new_figure(2.6 + 2.1 * len(shown), 1.1 + 0.26 * len(groups))
+    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for axis, name in zip(axes, shown):
+        for row in rows[rows["exposure"] == name].to_dict("records"):
+            y = len(groups) - 1 - groups.index(row["condition"])
+            colour, marker = (GREY, "s") if row["descriptive"] else (BLUE, "o")
+            axis.plot([row["hazard_ratio_lo"], row["hazard_ratio_hi"]], [y, y], color=colour, lw=1.6)
+            axis.plot(row["hazard_ratio"], y, marker=marker, color=colour, ms=5)
+        axis.axvline(1, color=GREY, lw=0.8)
+        _log_ratio_axis(axis, "x", rows)
+        axis.set(title=names[name], xlabel="hazard ratio", ylim=(-0.7, len(groups) - 0.3))
+    axes[0].set_yticks(range(len(groups)), [_readable(str(name)) for name in groups[::-1]])
     return figure
 
 
 def _log_ratio_axis(axis: Axes, which: str, rows: pd.DataFrame) -> None:
     """Make an axis logarithmic with plain numbers, wide enough for the intervals but for endless ones."""
-    lo = max(float(rows["hazard_ratio_lo"].min()), 0.1)
-    hi = min(float(rows["hazard_ratio_hi"].max()), 10.0)
+    lo = max(float(rows["hazard_ratio_lo"].min()), 0.2)
+    hi = min(float(rows["hazard_ratio_hi"].max()), 6.0)
     limits = (min(lo, 0.9) / 1.08, max(hi, 1.1) * 1.08)
     getattr(axis, f"set_{which}scale")("log")
     getattr(axis, f"set_{which}lim")(*limits)
     target = getattr(axis, f"{which}axis")
-    shown = [t for t in (0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10) if limits[0] <= t <= limits[1]]
-    target.set_major_locator(FixedLocator(shown))
+    ticks = (0.2, 0.5, 1, 2, 5) if limits[1] / limits[0] > 6 else (0.5, 0.7, 1, 1.4, 2, 3)
+    target.set_major_locator(FixedLocator([t for t in ticks if limits[0] <= t <= limits[1]]))
     target.set_minor_locator(NullLocator())
     target.set_major_formatter(ScalarFormatter())
 
@@ -355,22 +349,19 @@ def draw_superplot(
         return None
     arms = list(look.short)
     donors = sorted({_text(d) for d in wells["donor"]})
-    figure = new_figure(max(4.6, 0.62 * len(arms) + 2.4) * min(len(shown), 2), 3.7 * -(-len(shown) // 2))
-    grid = figure.subplots(-(-len(shown) // 2), min(len(shown), 2), squeeze=False).ravel().tolist()
-    for axis in grid[len(shown) :]:
-        axis.remove()
+    figure = new_figure(max(4.6, 0.62 * len(arms) + 1.6), 1.9 * len(shown) + 1.9)
+    grid = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0].tolist()
     for axis, readout in zip(grid, shown):
         _super_panel(axis, wells, readout, arms, donors)
-        axis.set_xticks(
-            range(len(arms)), [_under(arm, counts) for arm in arms], rotation=38, ha="right", fontsize=7.5
-        )
         axis.set(ylabel=READOUT_LABELS[readout], xlim=(-0.6, len(arms) - 0.4))
         axis.set_ylim(0, 1.02 if readout == "survival" else None)
-    handles, labels = _merged(grid[: len(shown)])
+    labels = [_under(arm, counts) for arm in arms]
+    grid[-1].set_xticks(range(len(arms)), labels, rotation=38, ha="right", fontsize=7.5)
+    handles, names = _merged(grid)
     if any(donors):
         figure.legend(
             handles,
-            labels,
+            names,
             loc="outside upper left",
             ncols=6,
             title="donor: wells small, mean large",
