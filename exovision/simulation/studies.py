@@ -64,6 +64,8 @@ class StudyPlan:
     donors, wells_per_donor, cells_per_well : int
         `wells_per_donor` is that of each arm.
     duration_h, frame_interval_s : float
+    sights_every : int
+        `cells` has a row per cell and so many frames.
     lag_h, half_life_h : float
         From a hit to its effect; half-life of the damage (infinite: it stays).
     scale : str
@@ -92,6 +94,7 @@ class StudyPlan:
     cells_per_well: int = 50
     duration_h: float = 24.0
     frame_interval_s: float = 600.0
+    sights_every: int = 1
     lag_h: float = 1.0
     half_life_h: float = float("inf")
     scale: Literal["doubling", "hit", "damage"] = "doubling"
@@ -150,7 +153,7 @@ def simulate_study(plan: StudyPlan, *, seed: int) -> StudyTables:
     -------
     StudyTables
         What a perfect analysis of perfect movies would find, but for what the plan says of labels, misses,
-        false dockings and late calls.
+        false dockings and late calls. `fates` carries the times of `first_frame` and `last_frame`.
 
     Notes
     -----
@@ -163,7 +166,10 @@ def simulate_study(plan: StudyPlan, *, seed: int) -> StudyTables:
     fates = _fates(plan, cells, onset_s, movies, rng)
     events = _events(plan, cells, onset_s, fates, rng)
     return StudyTables(
-        movies, fates.drop(columns=["entry_s", "last_s"]), events, _sights(plan, cells, fates, onset_s, rng)
+        movies,
+        fates.rename(columns={"entry_s": "first_s"}),
+        events,
+        _sights(plan, cells, fates, onset_s, rng),
     )
 
 
@@ -379,9 +385,10 @@ def _sights(
 ) -> pd.DataFrame:
     """Return where and how large each cell is in every frame in which it is seen."""
     n, frames = len(onset_s), cells.hits.shape[1] + 1
-    numbers = np.arange(frames)
+    numbers = np.arange(0, frames, plan.sights_every)
     first, last = (fates[name].to_numpy(dtype=np.int64)[:, None] for name in ("first_frame", "last_frame"))
     cell, frame = np.nonzero((numbers >= first) & (numbers <= last))
+    frame = numbers[frame]
     time = frame * plan.frame_interval_s
     dying = np.clip((time - onset_s[cell]) / SHRINKING_S, 0, 1)
     side = 30.0 * np.sqrt(plan.cells_per_well)
