@@ -3,7 +3,7 @@
     python benchmarks/study.py --out study --seed 1
     exovision report study
 
-NK, circulating and control exosomes and dye alone, on tumour cells, activated and resting immune cells, and NK
+NK, circulating and control exosomes and dye alone, on tumour, activated and resting immune cells, and NK
 exosomes with FasL blocked on tumour cells. NK and circulating exosomes kill tumour and activated cells, by
 docking and more so by fusion; resting cells and the controls are spared. Size drives both docking and death,
 dying cells catch more, cells are late and lost, and a third of the ends of docking cannot be told.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from exovision import schema
 from exovision.experiment.comparison import READOUTS, comparison_table
 from exovision.experiment.curves import incidence_table, latency_table, survival_table
 from exovision.experiment.design import Design, check_design
@@ -17,6 +18,9 @@ from exovision.experiment.hazard import hazard_table
 from exovision.experiment.study import Study, follow_cells
 from exovision.experiment.wells import choose_horizon_s, well_table
 from exovision.settings import ExperimentSettings
+
+OF_DEATH = ("deaths", "deaths_per_cell_hour", "survival", "mean_time_alive_h")
+"""Columns of the wells that are about deaths."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,10 @@ def analyse_study(study: Study, settings: ExperimentSettings) -> Experiment:
     cohort = make_cohort(study, settings)
     wells = well_table(study, cohort, settings)
     judged = death_judged(study)
-    # Without judged deaths survival of 1 would be a claim that nobody made.
-    shown = wells if judged else wells.assign(survival=np.nan, mean_time_alive_h=np.nan)
-    comparison = comparison_table(shown, design.contrasts, design.interactions, settings)
+    if not judged:
+        # A survival of 1 would be a claim that nobody made.
+        wells = schema.conform(wells.drop(columns=list(OF_DEATH)), schema.WELLS)
+    comparison = comparison_table(wells, design.contrasts, design.interactions, settings)
     hazard = hazard_table(cohort, settings)
     survival = survival_table(cohort, settings)
     summary = {
@@ -97,7 +102,7 @@ def analyse_study(study: Study, settings: ExperimentSettings) -> Experiment:
         latency_table(cohort),
         hazard if judged else hazard.iloc[:0],
         comparison,
-        shown if judged else shown.assign(deaths=pd.NA, deaths_per_cell_hour=np.nan),
+        wells,
         summary,
     )
 

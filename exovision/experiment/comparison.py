@@ -324,4 +324,5 @@ def _differences(x: Floats, y: Floats) -> Iterator[float]:
 def _random_differences(x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
     pool = np.tile(np.concatenate([x, y]), (MOST_ARRANGEMENTS, 1))
     dealt = rng.permuted(pool, axis=1)
-    return dealt[:, : len(x)].mean(axis=1) - dealt[:, len(x) :].mean(axis=1)
+    draws: Floats = dealt[:, : len(x)].mean(axis=1) - dealt[:, len(x) :].mean(axis=1)
+    return draws

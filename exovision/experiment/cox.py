@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -71,7 +72,7 @@ class HazardFit:
     def interval(self, contrast: Floats) -> tuple[float, float, float, float]:
         """Return a linear combination of the coefficients, its 95 % limits (t, clusters − 1), and p."""
         value = float(contrast @ self.beta)
-        error = float(np.sqrt(max(contrast @ self.covariance @ contrast, 0.0)))
+        error = math.sqrt(max(float(contrast @ self.covariance @ contrast), 0.0))
         if not (np.isfinite(value) and error > 0 and self.clusters > 1):
             return value, np.nan, np.nan, np.nan
         reach = float(stats.t.ppf(0.975, self.clusters - 1)) * error

@@ -58,10 +58,10 @@ def _groups(cohort: Cohort) -> Iterator[tuple[str, Bools, dict[str, Any]]]:
     cells = cohort.cells
     for arm in cells["arm"].unique():
         yield "condition", (cells["arm"] == arm).to_numpy(dtype=bool), {"condition": arm, "well": None}
-    for (arm, unit), rows in cells.groupby(["arm", "unit"], sort=False).indices.items():
-        mask = np.zeros(len(cells), dtype=bool)
-        mask[rows] = True
-        yield "well", mask, {"condition": arm, "well": unit}
+    for number in np.unique(cohort.unit):
+        mask = cohort.unit == number
+        first = cells.iloc[int(np.argmax(mask))]
+        yield "well", mask, {"condition": first["arm"], "well": first["unit"]}
 
 
 def _curves(

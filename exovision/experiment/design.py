@@ -72,9 +72,9 @@ class Design:
     def lines(self) -> list[str]:
         """Return the design as lines of text, for the command line."""
         shown = [
-            f"{row.condition}: {row.wells} well(s), {row.donors or 'no'} donor(s), {row.movies} movie(s)"
-            + (f", control: {row.control}" if row.control != "none" else "")
-            for row in self.arms.itertuples()
+            f"{row['condition']}: {row['wells']} well(s), {row['donors'] or 'no'} donor(s), "
+            f"{row['movies']} movie(s)" + (f", control: {row['control']}" if row["control"] != "none" else "")
+            for row in self.arms.to_dict("records")
         ]
         return [*shown, *self.testable, *(f"note: {line}" for line in self.warnings)]
 
@@ -215,7 +215,7 @@ def _missing(labelled: pd.DataFrame, arms: pd.DataFrame, settings: ExperimentSet
 def _mixed_up(named: pd.DataFrame, arms: pd.DataFrame, contrasts: list[Contrast]) -> Iterator[str]:
     """Say which conditions cannot be told from their donor or replicate."""
     for fact in ("donor", "replicate"):
-        levels = named.groupby("arm")[fact].agg(lambda column: frozenset(column.dropna()))
+        levels = {str(arm): set(rows[fact].dropna()) for arm, rows in named.groupby("arm")}
         for c in contrasts:
             a, b = levels[c.condition], levels[c.reference]
             if a and b and not a & b:

@@ -86,8 +86,8 @@ def make_cohort(study: Study, settings: ExperimentSettings) -> Cohort:
         entry,
         end,
         cells["died"].to_numpy(dtype=bool),
-        cells.groupby(["arm", "unit"], sort=False).ngroup().to_numpy(dtype=np.int64),
-        pd.factorize(cells["movie"])[0].astype(np.int64),
+        np.asarray(cells.groupby(["arm", "unit"], sort=False).ngroup(), dtype=np.int64),
+        np.asarray(pd.factorize(cells["movie"])[0], dtype=np.int64),
         hits,
         _observations(study, cells, settings),
         _seen(study, cells, settings),
@@ -261,5 +261,6 @@ def _fading_time(time_s: Floats, half_life_s: float) -> Floats:
 def confounders(cohort: Cohort, *, cell: Ints, at_s: Floats) -> dict[str, Floats]:
     """Return area, density and division of cells at given times, those that vary and are known of all."""
     found = {name: latest(trains, cell, at_s) for name, trains in cohort.observations.items()}
-    found["division"] = (cohort.cells["entry"] == "birth").fillna(False).to_numpy(dtype=np.float64)[cell]
+    born = (cohort.cells["entry"] == "birth").fillna(False).to_numpy(dtype=bool)
+    found["division"] = born[cell].astype(np.float64)
     return {name: x for name, x in found.items() if len(x) and np.isfinite(x).all() and np.ptp(x) > 0}

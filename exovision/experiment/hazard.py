@@ -190,9 +190,9 @@ def _why(fit: HazardFit, group: Group, settings: ExperimentSettings) -> str | No
     if not np.isfinite(fit.beta[0]):
         return "no estimate: the exposure does not vary, or parts the dying from the others without overlap"
     if group.level == "cell":
-        return "one well: the interval knows nothing of differences between wells"
+        return "descriptive only, one well: the interval knows nothing of differences between wells"
     if fit.deaths < settings.min_deaths:
-        return f"descriptive only: fewer than {settings.min_deaths} deaths"
+        return f"descriptive only, fewer than {settings.min_deaths} deaths"
     return None
 
 

@@ -179,9 +179,9 @@ def _sight_times(study: Study) -> pd.DataFrame:
     fates = study.fates
     if {"first_s", "last_s"} <= set(fates.columns):
         return fates.rename(columns={"first_s": "entry_s"})
-    clock = study.cells.groupby(["movie", "frame"], as_index=False)["time_s"].min()
+    clock = study.cells.groupby(["movie", "frame"])[["time_s"]].min().reset_index()
     for frame, time in (("first_frame", "entry_s"), ("last_frame", "last_s")):
-        renamed = clock.rename(columns={"frame": frame, "time_s": time})
+        renamed = clock.set_axis(["movie", frame, time], axis="columns")
         fates = fates.merge(renamed, on=["movie", frame], how="left", sort=False)
     return fates[fates["entry_s"].notna() & fates["last_s"].notna()]
 

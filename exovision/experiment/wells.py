@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -39,12 +41,13 @@ def well_table(study: Study, cohort: Cohort, settings: ExperimentSettings) -> pd
     horizon_s = choose_horizon_s(cohort, settings)
     hit_hours = _hit_hours(study, cohort)
     labelled = _labelled(study, cohort) * settings.docking_recall / settings.docking_precision
-    rows = [
-        {"condition": arm, "well": unit, "donor": cohort.cells["donor"].iloc[index[0]]}
-        | _counts(cohort, index, hit_hours[index], labelled[index])
-        | _alive(cohort, index, horizon_s)
-        for (arm, unit), index in cohort.cells.groupby(["arm", "unit"], sort=False).indices.items()
-    ]
+    rows: list[dict[str, Any]] = []
+    for number in np.unique(cohort.unit):
+        index = np.flatnonzero(cohort.unit == number)
+        first = cohort.cells.iloc[index[0]]
+        names = {"condition": first["arm"], "well": first["unit"], "donor": first["donor"]}
+        counts = _counts(cohort, index, hit_hours[index], labelled[index])
+        rows.append({**names, **counts, **_alive(cohort, index, horizon_s)})
     return schema.conform(pd.DataFrame(rows), schema.WELLS)
 
 
@@ -70,7 +73,7 @@ def _labelled(study: Study, cohort: Cohort) -> Floats:
     return cohort.cells["movie"].map(tracer).to_numpy(dtype=np.float64)
 
 
-def _counts(cohort: Cohort, index: NDArray[np.intp], hit_hours: Floats, scale: Floats) -> dict[str, float]:
+def _counts(cohort: Cohort, index: NDArray[np.int64], hit_hours: Floats, scale: Floats) -> dict[str, float]:
     hours = float((cohort.end_s - cohort.entry_s)[index].sum()) / 3600
     deaths = int(cohort.died[index].sum())
     row: dict[str, float] = {
@@ -92,7 +95,7 @@ def _counts(cohort: Cohort, index: NDArray[np.intp], hit_hours: Floats, scale: F
     return row
 
 
-def _alive(cohort: Cohort, index: NDArray[np.intp], horizon_s: float) -> dict[str, float]:
+def _alive(cohort: Cohort, index: NDArray[np.int64], horizon_s: float) -> dict[str, float]:
     ends = cohort.cells["end_s"].to_numpy(dtype=np.float64)[index]
     curve = kaplan_meier(ends, cohort.died[index], entry_s=cohort.entry_s[index])
     mean_s, _ = restricted_mean(curve, horizon_s)

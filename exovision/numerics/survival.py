@@ -172,7 +172,8 @@ def _incidence_variance(
         + np.cumsum(incidence**2 * hazard_term)
     )
     cross = incidence * np.cumsum(cross_term) - np.cumsum(incidence * cross_term)
-    return np.maximum(square + np.cumsum(own_term) - 2 * cross, 0.0).astype(np.float64)
+    variance: Floats = np.maximum(square + np.cumsum(own_term) - 2 * cross, 0.0)
+    return variance
 
 
 def restricted_mean(curve: Survival, horizon_s: float, *, start_s: float = 0.0) -> tuple[float, float]:

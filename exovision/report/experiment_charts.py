@@ -35,7 +35,7 @@ ROUTES = {
     "docked_only": "docking without fusion",
     "fused": "fusion",
     "unresolved": "docking, end unresolved",
-    "fused_over_docked_only": "fusion ÷ docking without fusion",
+    "fused_over_docked_only": "fusion ÷ docking only",
 }
 READOUT_LABELS = {
     "dockings_per_cell_hour": "dockings\nper cell and hour",
@@ -205,7 +205,7 @@ def draw_landmarks(survival: pd.DataFrame, look: Look, *, start: str) -> Figure 
     for axis, arm in zip(axes, arms):
         for hit, curve in after[after["condition"] == arm].groupby("hit"):
             hours = curve["time_s"] / HOUR_S
-            colour = shades[(int(hit) - 1) % len(shades)]
+            colour = shades[(int(str(hit)) - 1) % len(shades)]
             axis.step(
                 hours, curve["survival"], where="post", color=colour, lw=1.5, label=f"after {start} {hit}"
             )

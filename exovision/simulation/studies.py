@@ -209,7 +209,8 @@ def _cells(plan: StudyPlan, donor: Ints, rng: np.random.Generator) -> _Cells:
     }
     spread = np.ones(n) if np.isinf(plan.rate_shape) else rng.gamma(plan.rate_shape, 1 / plan.rate_shape, n)
     docking = chosen["docking_per_h"] * spread * size**plan.size_to_docking
-    common = rng.normal(0, plan.well_spread, n_movies) + rng.normal(0, plan.donor_spread, plan.donors)[donor]
+    of_donors: Floats = np.asarray(rng.normal(0, plan.donor_spread, plan.donors))
+    common = rng.normal(0, plan.well_spread, n_movies) + of_donors[donor]
     frail = rng.gamma(1 / plan.frailty, plan.frailty, n) if plan.frailty else np.ones(n)
     late = rng.random(n) < plan.late
     entry_step = np.where(late, rng.integers(1, max(steps // 2, 2), n), 0)
@@ -294,7 +295,7 @@ def _fates(
             "last_s": np.floor(last / frame) * frame,
         }
     )
-    table["parent_id"] = table["parent_id"].astype("Int64").replace(0, pd.NA)
+    table["parent_id"] = table["parent_id"].astype("Int64").where(cells.born)
     table["death_mode"] = pd.Series(mode, dtype="string").where(pd.Series(died))
     table["death_probability"] = np.where(died, 0.95, 0.02)
     for name, value in (("onset_s", (lo + hi) / 2), ("onset_s_lo", lo), ("onset_s_hi", hi)):
