@@ -28,7 +28,8 @@ from exovision.experiment.hazard import Group, estimate, make_groups, time_shift
 from exovision.experiment.study import Study, make_study
 from exovision.experiment.wells import well_table
 from exovision.settings import ExperimentSettings
-from exovision.simulation.studies import Arm, StudyPlan, simulate_study
+from exovision.simulation.studies import simulate_study
+from exovision.simulation.study_plan import Arm, StudyPlan
 
 HOUR_S = 3600.0
 SETTINGS = ExperimentSettings()

@@ -17,7 +17,8 @@ from pathlib import Path
 from exovision import schema
 from exovision.io.folders import make_folder
 from exovision.io.tables import write_csv, write_json, write_parquet
-from exovision.simulation.studies import Arm, StudyPlan, simulate_study
+from exovision.simulation.studies import simulate_study
+from exovision.simulation.study_plan import Arm, StudyPlan
 
 TARGETS = {"tumour": 1.0, "activated_immune": 1.0, "resting_immune": 0.0}
 """How much of the full effect hits have on each target type."""

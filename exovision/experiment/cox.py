@@ -16,8 +16,8 @@ Ints = NDArray[np.int64]
 
 STEPS = 40
 TOLERANCE = 1e-9
-LARGEST = 20.0
-"""A coefficient beyond this many standard deviations of its exposure has no finite estimate."""
+FLAT = 1e-6
+"""Where the information has fallen to this share the likelihood only creeps: there is no finite estimate."""
 
 
 class RiskPairs(NamedTuple):
@@ -209,24 +209,28 @@ def _maximise(x: Floats, pairs: RiskPairs) -> tuple[Floats, float, Floats, Float
     """Climb the partial likelihood by Newton's steps, halved where they overshoot; None if it has no top."""
     beta = np.zeros(x.shape[1])
     likelihood, risk, mean = _state(x, beta, pairs)
+    information = _information(x, risk, mean)
+    at_first = np.diag(information)
     for _ in range(STEPS):
-        score = x[pairs.case].sum(axis=0) - mean.sum(axis=0)
-        information = (x * risk[:, None]).T @ x - mean.T @ mean
-        if np.linalg.cond(information) > 1e10:
+        if np.linalg.cond(information) > 1e10 or (np.diag(information) < FLAT * at_first).any():
             return None
-        step = np.linalg.solve(information, score)
+        step = np.linalg.solve(information, x[pairs.case].sum(axis=0) - mean.sum(axis=0))
         after = _state(x, beta + step, pairs)
         while after[0] < likelihood - TOLERANCE and np.abs(step).max() > TOLERANCE:
             step = step / 2
             after = _state(x, beta + step, pairs)
         beta = beta + step
         gain, (likelihood, risk, mean) = after[0] - likelihood, after
-        if np.abs(beta).max() > LARGEST:
-            return None
-        if gain < TOLERANCE:
-            information = (x * risk[:, None]).T @ x - mean.T @ mean
+        information = _information(x, risk, mean)
+        if gain < TOLERANCE and not (np.diag(information) < FLAT * at_first).any():
             return beta, likelihood, information, risk, mean
     return None
+
+
+def _information(x: Floats, risk: Floats, mean: Floats) -> Floats:
+    """Return minus the second derivative of the log partial likelihood, shape (P, P)."""
+    information: Floats = (x * risk[:, None]).T @ x - mean.T @ mean
+    return information
 
 
 def _robust(

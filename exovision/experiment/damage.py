@@ -78,42 +78,36 @@ def profile_half_life(fit_at: Callable[[float], HazardFit], *, longest_s: float)
     fit = fit_at(half_life)
     if forever.log_likelihood >= fit.log_likelihood:
         half_life, fit = np.inf, forever
-    lo, hi = _limits(grid, curve, half_life, fit, forever)
+    lo, hi = _limits(fit_at, grid, curve, half_life, fit, forever)
     return HalfLife(half_life, lo, hi, fit, _note(lo, hi))
 
 
 def _limits(
-    grid: Floats, curve: Floats, half_life: float, fit: HazardFit, forever: HazardFit
+    fit_at: Callable[[float], HazardFit],
+    grid: Floats,
+    curve: Floats,
+    half_life: float,
+    fit: HazardFit,
+    forever: HazardFit,
 ) -> tuple[float, float]:
     """Return where the profile falls below its largest value by the drop; NaN where it does not."""
     ratio = fit.covariance[0, 0] / fit.model_variance[0]
     floor = fit.log_likelihood - DROP * max(1.0, ratio if np.isfinite(ratio) else 1.0)
-    logs = np.log(grid)
-    below, above = grid < half_life, grid > half_life
-    lo = _crossing(
-        np.append(logs[below], np.log(min(half_life, grid[-1]))),
-        np.append(curve[below], fit.log_likelihood),
-        floor,
-    )
-    if forever.log_likelihood >= floor or np.isinf(half_life):
-        return lo, np.nan
-    hi = _crossing(
-        np.append(-logs[above][::-1], -np.log(half_life)),
-        np.append(curve[above][::-1], fit.log_likelihood),
-        floor,
-    )
-    return lo, 1 / hi if np.isfinite(hi) else np.nan
 
+    def above(log: float) -> float:
+        value = fit_at(float(np.exp(log))).log_likelihood - floor
+        return value if np.isfinite(value) else -1.0
 
-def _crossing(logs: Floats, curve: Floats, floor: float) -> float:
-    """Return the largest half-life below which the curve, rising to its last value, is under the floor."""
-    under = np.flatnonzero(~(curve >= floor))
-    if not under.size:
-        return float("nan")
-    k = int(under[-1])
-    lower = curve[k] if np.isfinite(curve[k]) else floor - 1.0
-    part = (floor - lower) / (curve[k + 1] - lower)
-    return float(np.exp(logs[k] + part * (logs[k + 1] - logs[k])))
+    logs, best = np.log(grid), np.log(min(half_life, grid[-1]))
+    under = ~(curve >= floor)
+    lower, upper = logs[under & (logs < best)], logs[under & (logs > best)]
+    lo = hi = float("nan")
+    if lower.size:
+        known = above(best) > 0
+        lo = float(np.exp(optimize.brentq(above, lower[-1], best, xtol=1e-3) if known else best))
+    if upper.size and forever.log_likelihood < floor:
+        hi = float(np.exp(optimize.brentq(above, best, upper[0], xtol=1e-3)))
+    return lo, hi
 
 
 def _note(lo_s: float, hi_s: float) -> str | None:

@@ -142,8 +142,8 @@ def _routes(hazard: pd.DataFrame) -> Iterator[str]:
     for row in _records(lead):
         what = "a doubling of" if row["scale"] == "doubling" else "one of the"
         yield (
-            f"Routes, {row['condition']}: {what} fusions goes with {row['hazard_ratio']:.3g} times the hazard of "
-            f"{what} dockings without fusion ({_limits(row)}){_bounds(hazard, row['condition'])}."
+            f"Routes, {row['condition']}: {what} fusions goes with {row['hazard_ratio']:.3g} times the "
+            f"hazard of {what} dockings without fusion ({_limits(row)}){_bounds(hazard, row['condition'])}."
         )
 
 

@@ -211,7 +211,7 @@ def _damage_row(cohort: Cohort, group: Group, name: str, settings: ExperimentSet
     row = _row(cohort, group, "damage", (name,), found.fit, [x for x, _ in extra], settings)
     row |= {"scale": "hit", "half_life_s": found.half_life_s, "p": np.nan}
     row |= {"half_life_s_lo": found.lo_s, "half_life_s_hi": found.hi_s}
-    return row | {"note": row["note"] or found.note}
+    return row | {"note": "; ".join(note for note in (row["note"], found.note) if note) or None}
 
 
 def _routes(cohort: Cohort, group: Group, settings: ExperimentSettings) -> Iterator[dict[str, Any]]:
