@@ -33,7 +33,8 @@ class Study:
     ----------
     movies : DataFrame
         A row per movie: `movie`, the facts of the sample sheet (at least `condition`, or one of `source`,
-        `target_type`, `treatment`), and `cell_hours` (observed in the exosome channel) where known.
+        `target_type`, `treatment`: a movie without any is left out), and `cell_hours` (observed in the
+        exosome channel) where known.
     fates, events, cells : DataFrame
         As in `exovision.schema`. Times of entry and exit are those of the frames in `cells`; fates may carry
         them instead as `first_s` and `last_s`.
@@ -70,7 +71,7 @@ def make_study(
             "treatment)"
         )
     return Study(
-        labelled[labelled["arm"].notna()].reset_index(drop=True),
+        labelled,
         schema.conform(fates, {"movie": schema.TEXT, **schema.FATES}),
         schema.conform(events, {"movie": schema.TEXT, **schema.EVENTS}),
         schema.conform(cells, {"movie": schema.TEXT, **schema.CELLS}),
@@ -161,7 +162,7 @@ def follow_cells(study: Study) -> pd.DataFrame:
     A cell that was dying when first seen (onset at or before its entry) was never at risk: `end_s` is then
     not after `entry_s`, and every estimate leaves it out.
     """
-    facts = study.movies[["movie", "arm", "unit", "donor", "control"]]
+    facts = study.movies[["movie", "arm", "unit", "donor", "control"]].dropna(subset="arm")
     cells = _sight_times(study).merge(facts, on="movie", how="inner", sort=False)
     died = (cells["exit"] == "died").fillna(False).to_numpy(dtype=bool)
     onset = cells["onset_s"].fillna(cells["last_s"]).to_numpy(dtype=np.float64)

@@ -12,6 +12,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 Z95 = float(ndtri(0.975))
+LARGEST = 30.0
+"""Half-width of a limit on the log-log scale beyond which it is 0 or 1 anyway."""
 
 
 class Survival(NamedTuple):
@@ -151,7 +153,7 @@ def cumulative_incidence(
     lo, hi = incidence.copy(), incidence.copy()
     inner = (incidence > 0) & (incidence < 1)
     log = np.log(incidence[inner])
-    reach = Z95 * spread[inner] / (incidence[inner] * np.abs(log))
+    reach = np.minimum(Z95 * spread[inner] / (incidence[inner] * np.abs(log)), LARGEST)
     lo[inner] = np.exp(log * np.exp(reach))
     hi[inner] = np.exp(log * np.exp(-reach))
     return Incidence(times, incidence, lo, hi)

@@ -69,7 +69,7 @@ def killing() -> Study:
     """Two conditions of six wells in three donors: NK exosomes kill, dye does not."""
     arms = (
         Arm("NK exosomes", docking_hr=1.5, fusion_share=0.2, fusion_hr=2.5, unresolved_share=0.3),
-        Arm("dye", source="none", control="dye_only", docking_per_h=0.3, fusion_share=0.0),
+        Arm("dye", source="none", control="dye_only", docking_per_h=0.3, unresolved_share=0.3),
     )
     return study_of(StudyPlan(arms=arms, late=0.2, lost_per_h=0.01, sights_every=6), 5)
 
