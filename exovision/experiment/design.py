@@ -107,7 +107,7 @@ def check_design(movies: pd.DataFrame, settings: ExperimentSettings) -> Design:
         contrasts,
         interactions,
         [*_missing(labelled, arms, settings), *_mixed_up(named, arms, contrasts)],
-        [_testable(contrast, wells) for contrast in contrasts],
+        _testable(contrasts, wells),
     )
 
 
@@ -230,11 +230,16 @@ def smallest_p(n: int, m: int) -> float:
     return min(1.0, (2 if n == m else 1) / math.comb(n + m, n))
 
 
-def _testable(contrast: Contrast, wells: dict[str, int]) -> str:
-    n, m = int(wells[contrast.condition]), int(wells[contrast.reference])
-    what = f"{contrast.condition} against {contrast.reference}: {n} and {m} wells"
-    if min(n, m) < 2:
-        return f"{what}; described only"
-    least = smallest_p(n, m)
-    verdict = "" if least <= LEVEL else " (never below .05: only the t-test can be)"
-    return f"{what}; smallest attainable p of a permutation {least:.2g}{verdict}"
+def _testable(contrasts: list[Contrast], wells: dict[str, int]) -> list[str]:
+    """Return what can be tested, contrasts with the same numbers of wells in one line."""
+    lines: dict[str, list[str]] = {}
+    for contrast in contrasts:
+        n, m = int(wells[contrast.condition]), int(wells[contrast.reference])
+        least = smallest_p(n, m)
+        known = f"smallest attainable p of a permutation {least:.2g}"
+        known += "" if least <= LEVEL else ", never below .05: only the t-test can be"
+        verdict = "described only" if min(n, m) < 2 else known
+        lines.setdefault(f"{n} and {m} wells ({verdict})", []).append(
+            f"{contrast.condition} against {contrast.reference}"
+        )
+    return [f"{numbers}: {'; '.join(names)}" for numbers, names in lines.items()]

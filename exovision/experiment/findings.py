@@ -32,7 +32,7 @@ def allowed(summary: Mapping[str, Any], hazard: pd.DataFrame, comparison: pd.Dat
     told = [*_deaths(summary)]
     if summary["death_judged"] and summary["deaths"]:
         told += [*_hits(hazard), *_routes(hazard)]
-    return [*told, *_differences(comparison)]
+    return [*told, *_differences(summary, comparison)]
 
 
 def _deaths(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -155,26 +155,44 @@ def _bounds(hazard: pd.DataFrame, condition: str) -> str:
     return f"; {ratios.min():.3g} to {ratios.max():.3g} if every unresolved loss was the one or the other"
 
 
-def _differences(comparison: pd.DataFrame) -> Iterator[str]:
+def _differences(summary: Mapping[str, Any], comparison: pd.DataFrame) -> Iterator[str]:
+    """Say what stands out of the readout that the question is about; the table holds the others."""
     tested = comparison[comparison["p"].notna()]
     clear = tested[tested["q"] < LEVEL]
-    for readout, rows in clear.groupby("readout", sort=False):
-        told = "; ".join(comparison_phrase(row) for row in _records(rows))
-        yield f"{_capital(READOUTS[str(readout)])}: {told}."
+    for readout in _asked(summary):
+        rows = clear[clear["readout"] == readout]
+        for several in (False, True):
+            chosen = _records(rows[(rows["contrast"] == "interaction") == several])
+            if chosen:
+                lead = " differs more on one target type than on another" if several else ""
+                told = "; ".join(comparison_phrase(row) for row in chosen)
+                yield f"{_capital(READOUTS[readout])}{lead}: {told}."
     if len(tested):
         yield (
-            f"Of {len(tested)} comparisons of wells {len(clear)} stand out after correction for their "
-            f"number, {len(tested) - len(clear)} do not."
+            f"Of {len(tested)} comparisons of wells {len(clear)} stand out after correction for their number, "
+            f"{len(tested) - len(clear)} do not."
         )
     elif len(comparison):
         yield "Differences between conditions are described, not tested: there are too few wells."
 
 
+def _asked(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the readouts that sentences are about: death where it was judged, else hits."""
+    if not summary["death_judged"]:
+        return ("dockings_per_cell_hour", "fusions_per_cell_hour")
+    everyone = summary["deaths"] == sum(row["cells"] for row in summary["counts"])
+    return ("mean_time_alive_h",) if everyone else ("survival",)
+
+
 def comparison_phrase(row: Mapping[str, Any]) -> str:
     """Return one line of the comparison table in words."""
-    names = (row["condition"], row["reference"])
-    a, b = (f"({name})" for name in names) if row["contrast"] == "interaction" else names
-    return f"{a} {row['mean']:.3g} against {b} {row['mean_reference']:.3g} (corrected p = {row['q']:.2g})"
+    p = f"corrected p = {row['q']:.2g}"
+    if row["contrast"] == "interaction":
+        a, b = row["condition"].split(" − ")[0], row["reference"].split(" − ")[0]
+        return f"{a} {row['mean']:+.3g} from its reference, {b} {row['mean_reference']:+.3g} ({p})"
+    return (
+        f"{row['condition']} {row['mean']:.3g} against {row['reference']} {row['mean_reference']:.3g} ({p})"
+    )
 
 
 def not_allowed(

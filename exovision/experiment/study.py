@@ -117,21 +117,20 @@ def _name_arms(movies: pd.DataFrame) -> pd.Series:
     """
     condition = movies["condition"].copy()
     parts = movies[["source", "target_type", "treatment"]]
-    joined = parts.apply(lambda row: " on ".join(row.dropna().iloc[:2]) or pd.NA, axis=1)
+    joined = parts.apply(lambda row: " on ".join(row.dropna().iloc[:2]).replace("_", " ") or pd.NA, axis=1)
     condition = condition.fillna(joined.astype("string"))
     names = condition.copy()
     for fact in ARM_FACTS:
         differs = movies.groupby(condition.fillna(""))[fact].transform("nunique") > 1
-        shown = movies[fact] if fact not in ("ph", "dose") else f"{fact} " + movies[fact]
+        values = movies[fact].str.replace("_", " ")
         told = np.array(
             [
-                pd.isna(value)
-                or str(value) == "none"
-                or (not pd.isna(name) and str(value).lower() in str(name).lower())
-                for value, name in zip(movies[fact], names)
+                pd.isna(value) or value == "none" or str(value).lower() in str(name).lower()
+                for value, name in zip(values, names)
             ],
             dtype=bool,
         )
+        shown = (f"{fact} " if fact in ("ph", "dose") else "") + values
         names = names.where(~differs.to_numpy(dtype=bool) | told, names + ", " + shown)
     return names.astype("string")
 

@@ -83,7 +83,8 @@ def _text(value: Any) -> str:
 
 
 def _without(name: str, target: str) -> str:
-    short = name.replace(f", {target}", "").replace(f" on {target}", "") if target else name
+    told = _readable(target)
+    short = name.replace(f", {told}", "").replace(f" on {told}", "") if told else name
     return short or name
 
 

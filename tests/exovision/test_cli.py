@@ -151,7 +151,7 @@ def test_a_sample_sheet_is_checked_without_movies_being_analysed(
     assert run(["samples", "check", str(sheet)]) == 0
     text = capsys.readouterr().out
     assert "NK: 1 well(s), no donor(s), 1 movie(s)" in text
-    assert "NK against none: 1 and 1 wells; described only" in text
+    assert "1 and 1 wells (described only): NK against none" in text
     assert "note: one well only: NK, none" in text
 
 

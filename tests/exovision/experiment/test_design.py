@@ -81,12 +81,10 @@ def test_what_can_be_tested_is_said_with_the_smallest_p():
     assert smallest_p(3, 3) == pytest.approx(0.1)
     assert smallest_p(4, 4) == pytest.approx(2 / 70)
     assert smallest_p(3, 4) == pytest.approx(1 / 35)
-    lines = check_design(FULL, ExperimentSettings()).testable
-    assert (
-        "NK, tumour against none, tumour: 3 and 3 wells; smallest attainable p of a permutation 0.1"
-        in lines[0]
-    )
-    assert "never below .05" in lines[0]
+    assert check_design(FULL, ExperimentSettings()).testable == [
+        "3 and 3 wells (smallest attainable p of a permutation 0.1, never below .05: only the t-test can be)"
+        ": NK, tumour against none, tumour; NK, resting against none, resting"
+    ]
 
 
 def test_conditions_that_share_no_donor_are_said_to_be_mixed_up():
