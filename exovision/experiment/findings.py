@@ -169,8 +169,8 @@ def _differences(summary: Mapping[str, Any], comparison: pd.DataFrame) -> Iterat
                 yield f"{_capital(READOUTS[readout])}{lead}: {told}."
     if len(tested):
         yield (
-            f"Of {len(tested)} comparisons of wells {len(clear)} stand out after correction for their number, "
-            f"{len(tested) - len(clear)} do not."
+            f"Of {len(tested)} comparisons of wells {len(clear)} stand out after correction for their "
+            f"number, {len(tested) - len(clear)} do not."
         )
     elif len(comparison):
         yield "Differences between conditions are described, not tested: there are too few wells."
