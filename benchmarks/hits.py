@@ -151,7 +151,9 @@ def wrong(replicates: int, seed: int) -> Iterator[dict[str, Any]]:
 
 def _fit(cohort: Cohort, settings: ExperimentSettings, *, adjust: bool = True) -> HazardFit:
     lag_s = settings.lag_h * HOUR_S
-    return estimate(cohort, whole(cohort), ("docked",), lag_s=lag_s, settings=settings, adjust=adjust)[0]
+    return estimate(
+        cohort, whole(cohort), ("docked",), lag_s=lag_s, settings=settings, adjusters=None if adjust else {}
+    )[0]
 
 
 def _fixed_total(cohort: Cohort) -> HazardFit:

@@ -189,7 +189,8 @@ def comparison_phrase(row: Mapping[str, Any]) -> str:
     p = f"corrected p = {row['q']:.2g}"
     if row["contrast"] == "interaction":
         a, b = row["condition"].split(" − ")[0], row["reference"].split(" − ")[0]
-        return f"{a} {row['mean']:+.3g} from its reference, {b} {row['mean_reference']:+.3g} ({p})"
+        here, there = (f"{row[name]:+.3g}".replace("-", "−") for name in ("mean", "mean_reference"))
+        return f"{a} {here} from its reference, {b} {there} ({p})"
     return (
         f"{row['condition']} {row['mean']:.3g} against {row['reference']} {row['mean_reference']:.3g} ({p})"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,19 +95,21 @@ def hazard_table(cohort: Cohort, settings: ExperimentSettings) -> pd.DataFrame:
 
 def _rows(cohort: Cohort, group: Group, settings: ExperimentSettings) -> Iterator[dict[str, Any]]:
     lag_s = settings.lag_h * 3600
+    default = find_adjusters(cohort, group, lag_s)
+    swept = {lag_h * 3600: find_adjusters(cohort, group, lag_h * 3600) for lag_h in settings.lag_sweep_h}
     for name in EXPOSURES:
         if not _count(cohort, group, name):
             continue
         terms = (name,)
-        fit, adjusted = estimate(cohort, group, terms, lag_s=lag_s, settings=settings)
+        fit, adjusted = estimate(cohort, group, terms, lag_s=lag_s, settings=settings, adjusters=default)
         row = _row(cohort, group, "hits", terms, fit, adjusted, settings)
         row["p_time_shift"] = time_shift_p(cohort, group, name, fit, settings)
         yield row
-        fit, _ = estimate(cohort, group, terms, lag_s=lag_s, settings=settings, adjust=False)
+        fit, _ = estimate(cohort, group, terms, lag_s=lag_s, settings=settings, adjusters={})
         yield _row(cohort, group, "unadjusted", terms, fit, [], settings)
-        for lag_h in settings.lag_sweep_h:
-            fit, adjusted = estimate(cohort, group, terms, lag_s=lag_h * 3600, settings=settings)
-            yield _row(cohort, group, "lag_sweep", terms, fit, adjusted, settings) | {"lag_s": lag_h * 3600}
+        for sweep_s, extra in swept.items():
+            fit, adjusted = estimate(cohort, group, terms, lag_s=sweep_s, settings=settings, adjusters=extra)
+            yield _row(cohort, group, "lag_sweep", terms, fit, adjusted, settings) | {"lag_s": sweep_s}
         yield _damage_row(cohort, group, name, settings)
     if _count(cohort, group, "fused"):
         yield from _routes(cohort, group, settings)
@@ -125,25 +127,54 @@ def estimate(
     *,
     lag_s: float,
     settings: ExperimentSettings,
-    adjust: bool = True,
+    adjusters: Mapping[str, Floats] | None = None,
     hits: Trains | None = None,
 ) -> tuple[HazardFit, list[str]]:
-    """Fit the hazard on one or more exposures together and, if wanted, on the confounders.
+    """Fit the hazard on one or more exposures together, adjusted for confounders.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    group : Group
+    terms : sequence of str
+        The exposures.
+    lag_s : float
+    settings : ExperimentSettings
+        `scale`.
+    adjusters : mapping of str to ndarray of shape (M,), optional
+        Confounders by name; None: those of `find_adjusters` at this lag.
+    hits : Trains, optional
+        Instead of the cohort's own, for a null.
 
     Returns
     -------
     HazardFit
         The exposures come first.
     list of str
-        The confounders that were known and varied.
+        The confounders that were adjusted for.
     """
     pairs = group.pairs
     at_s = pairs.time_s - lag_s
     columns = [
         exposure(cohort, name, cell=pairs.cell, at_s=at_s, scale=settings.scale, hits=hits) for name in terms
     ]
-    extra = confounders(cohort, cell=pairs.cell, at_s=at_s) if adjust else {}
+    extra = find_adjusters(cohort, group, lag_s) if adjusters is None else adjusters
     return fit_hazard(np.stack([*columns, *extra.values()], axis=1), pairs, group.cluster), list(extra)
+
+
+def find_adjusters(cohort: Cohort, group: Group, lag_s: float) -> dict[str, Floats]:
+    """Return the confounders that are known of all, vary, and do not part the dying from the others alone.
+
+    One that does, such as division where no daughter died, has no finite coefficient and would leave the
+    exposure without an estimate.
+    """
+    pairs = group.pairs
+    found = confounders(cohort, cell=pairs.cell, at_s=pairs.time_s - lag_s)
+    return {
+        name: x
+        for name, x in found.items()
+        if np.isfinite(fit_hazard(x[:, None], pairs, group.cluster).beta).all()
+    }
 
 
 def _row(
@@ -201,14 +232,14 @@ def _damage_row(cohort: Cohort, group: Group, name: str, settings: ExperimentSet
     lag_s = settings.lag_h * 3600
     pairs = group.pairs
     at_s = pairs.time_s - lag_s
-    extra = list(confounders(cohort, cell=pairs.cell, at_s=at_s).items())
+    extra = find_adjusters(cohort, group, lag_s)
 
     def fit_at(half_life_s: float) -> HazardFit:
         damage = exposure(cohort, name, cell=pairs.cell, at_s=at_s, scale="hit", half_life_s=half_life_s)
-        return fit_hazard(np.stack([damage, *(x for _, x in extra)], axis=1), pairs, group.cluster)
+        return fit_hazard(np.stack([damage, *extra.values()], axis=1), pairs, group.cluster)
 
     found = profile_half_life(fit_at, longest_s=float(np.max(cohort.end_s, initial=0.0)))
-    row = _row(cohort, group, "damage", (name,), found.fit, [x for x, _ in extra], settings)
+    row = _row(cohort, group, "damage", (name,), found.fit, list(extra), settings)
     row |= {"scale": "hit", "half_life_s": found.half_life_s, "p": np.nan}
     row |= {"half_life_s_lo": found.lo_s, "half_life_s_hi": found.hi_s}
     return row | {"note": "; ".join(note for note in (row["note"], found.note) if note) or None}
@@ -279,11 +310,20 @@ def time_shift_p(
     if not np.isfinite(fit.beta[0]) or not settings.null_draws:
         return float("nan")
     rng = np.random.default_rng(settings.seed)
+    extra = find_adjusters(cohort, group, settings.lag_h * 3600)
     observed = abs(fit.beta[0]) / np.sqrt(fit.model_variance[0])
     larger = 0
     for _ in range(settings.null_draws):
         dealt = _deal(cohort, name, rng)
-        null, _ = estimate(cohort, group, (name,), lag_s=settings.lag_h * 3600, settings=settings, hits=dealt)
+        null, _ = estimate(
+            cohort,
+            group,
+            (name,),
+            lag_s=settings.lag_h * 3600,
+            settings=settings,
+            adjusters=extra,
+            hits=dealt,
+        )
         size = abs(null.beta[0]) / np.sqrt(null.model_variance[0])
         larger += not size < observed
     return (1 + larger) / (1 + settings.null_draws)

@@ -174,8 +174,8 @@ def draw_incidence(incidence: pd.DataFrame, look: Look) -> Figure | None:
             colour = MODES.get(str(mode), BLACK)
             axis.fill_between(hours, lo, hi, step="post", color=colour, alpha=0.15, lw=0)
             axis.step(hours, middle, where="post", color=colour, lw=1.6, label=str(mode))
-        axis.set(title=_readable(arm), xlabel="time, h", ylim=(0, None), xlim=(0, None))
-    axes[0].set_ylabel("cumulative incidence")
+        axis.set(title=_readable(arm), xlabel="time, h", xlim=(0, None))
+    axes[0].set(ylabel="cumulative incidence", ylim=(0, min(1.0, 1.05 * float(whole["incidence_hi"].max()))))
     figure.legend(*_merged(axes), loc="outside upper left", ncols=3)
     return figure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from exovision.experiment.cox import fit_hazard
@@ -23,7 +24,8 @@ def ratio(simulated, settings_of, plan, *, seed=1, lag_h=1.0, adjust=True):
     settings = settings_of()
     cohort = make_cohort(simulated(plan, seed), settings)
     group = make_groups(cohort, settings)[0]
-    fit, _ = estimate(cohort, group, ("docked",), lag_s=lag_h * HOUR_S, settings=settings, adjust=adjust)
+    extra = None if adjust else {}
+    fit, _ = estimate(cohort, group, ("docked",), lag_s=lag_h * HOUR_S, settings=settings, adjusters=extra)
     contrast = np.zeros(len(fit.beta))
     contrast[0] = 1
     return np.exp(fit.interval(contrast)[:3])
@@ -102,6 +104,17 @@ def test_donors_can_be_the_clusters(killing, settings_of):
     table = hazard_table(make_cohort(killing, settings), settings)
     assert set(table["cluster_level"]) == {"donor"}
     assert table[table["analysis"] == "hits"]["clusters"].max() == 3
+
+
+def test_a_confounder_that_parts_the_dying_alone_is_left_out(simulated, settings_of):
+    """No cell that was born in the movie died: division has no finite coefficient."""
+    study = simulated(StudyPlan(arms=(Arm("NK", docking_hr=1.5),), late=0.3, sights_every=6), 1)
+    born = study.fates["entry"] == "birth"
+    study.fates.loc[born, ["exit", "death_mode"]] = ["movie_end", pd.NA]
+    table = hazard_table(make_cohort(study, settings_of()), settings_of())
+    row = table[table["analysis"] == "hits"].iloc[0]
+    assert row["adjusted_for"] == "area, density"
+    assert row["hazard_ratio_lo"] > 1
 
 
 def test_one_well_has_cells_for_clusters_and_says_so(simulated, settings_of):
