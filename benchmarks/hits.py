@@ -1,7 +1,8 @@
 """Bias, coverage and false positives of the analysis of hits and deaths, on experiments with known truth.
 
     python benchmarks/hits.py --replicates 300 --seed 20000
-    python benchmarks/hits.py --only ratios half_life
+    python benchmarks/hits.py --only half_life
+    python benchmarks/hits.py --only ratios --plans "no effect" --replicates 1000 --seed 50000
 
 Each row is a plan of `exovision.simulation.studies`, simulated `--replicates` times as tables and analysed
 with default settings; beside it stand the analyses that are often made instead. Tables go to standard output
@@ -79,7 +80,10 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=300)
     parser.add_argument("--seed", type=int, default=20000)
     parser.add_argument("--only", nargs="+", choices=sorted(TABLES), default=list(TABLES))
+    parser.add_argument("--plans", nargs="+", choices=list(PLANS), help="rows of `ratios`; default: all")
     options = parser.parse_args()
+    for name in set(PLANS) - set(options.plans or PLANS):
+        del PLANS[name]
     for name in options.only:
         print(f"\n{name} ({options.replicates} experiments each, seeds from {options.seed})", flush=True)
         for number, row in enumerate(TABLES[name](options.replicates, options.seed)):

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from exovision.files import write_text
 from exovision.report import experiment_charts as charts
 from exovision.report import wording
+from exovision.report.experiment_look import Look
 from exovision.report.page import render
 from exovision.report.style import house_style, save_figure
 from exovision.settings import ExperimentSettings
@@ -86,7 +87,7 @@ def _draw(
     summary: Mapping[str, Any],
     settings: ExperimentSettings,
 ) -> dict[str, Figure | None]:
-    look = charts.Look(arms)
+    look = Look(arms)
     lag_s = settings.lag_h * charts.HOUR_S
     survival, hazard, counts = tables["survival"], tables["hazard"], summary["counts"]
     hits = [name for name in summary["readouts"] if name.endswith("_per_cell_hour")]

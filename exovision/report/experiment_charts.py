@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
+from exovision.report.experiment_look import COLOURS, MARKERS, Look, readable, text_of
 from exovision.report.style import (
     BLACK,
     BLUE,
-    GREEN,
     GREY,
     ORANGE,
     PURPLE,
@@ -26,9 +26,6 @@ from exovision.report.style import (
 
 Floats = NDArray[np.float64]
 
-COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-DASHES = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MODES = {"apoptotic": VERMILLION, "lytic": BLUE, "unresolved": GREY}
 EXPOSURES = {"docked": "docking", "fused": "fusion", "taken_up": "uptake"}
 ROUTES = {
@@ -45,47 +42,6 @@ READOUT_LABELS = {
     "mean_time_alive_h": "mean time\nalive, h",
 }
 HOUR_S = 3600.0
-
-
-class Look:
-    """Colour, dash and short name of each condition, the same in every chart.
-
-    Parameters
-    ----------
-    arms : DataFrame
-        `condition target_type control`, a row per condition.
-    """
-
-    def __init__(self, arms: pd.DataFrame) -> None:
-        rows = arms.to_dict("records")
-        self.target = {str(row["condition"]): _text(row["target_type"]) for row in rows}
-        self.short = {name: _without(name, target) for name, target in self.target.items()}
-        control = {self.short[str(row["condition"])]: row["control"] != "none" for row in rows}
-        real = [name for name in dict.fromkeys(self.short.values()) if not control[name]]
-        dull = [name for name in dict.fromkeys(self.short.values()) if control[name]]
-        self.style = {name: (COLOURS[k % 6], DASHES[k // 6 % 4]) for k, name in enumerate(real)}
-        self.style |= {name: ((GREY, BLACK)[k % 2], DASHES[1 + k // 2 % 3]) for k, name in enumerate(dull)}
-
-    def of(self, condition: str) -> tuple[str, str]:
-        """Return colour and dash of a condition."""
-        return self.style[self.short[condition]]
-
-    def panels(self) -> dict[str, list[str]]:
-        """Return the conditions of each target type, or all in one panel where none is told."""
-        groups: dict[str, list[str]] = {}
-        for name, target in self.target.items():
-            groups.setdefault(target, []).append(name)
-        return groups
-
-
-def _text(value: Any) -> str:
-    return "" if pd.isna(value) else str(value)
-
-
-def _without(name: str, target: str) -> str:
-    told = _readable(target)
-    short = name.replace(f", {told}", "").replace(f" on {told}", "") if told else name
-    return short or name
 
 
 def draw_survival(survival: pd.DataFrame, look: Look, *, horizon_s: float) -> Figure | None:
@@ -127,7 +83,7 @@ def draw_survival(survival: pd.DataFrame, look: Look, *, horizon_s: float) -> Fi
             seen.setdefault(look.short[arm], line)
         axis.axvline(horizon_s / HOUR_S, color=GREY, lw=0.7, ls=":")
         axis.set(
-            title=_readable(target), xlabel="time since the movie began, h", ylim=(0, 1.03), xlim=(0, None)
+            title=readable(target), xlabel="time since the movie began, h", ylim=(0, 1.03), xlim=(0, None)
         )
         _risk_numbers(axis, entry, arms, look)
     axes[0].set_ylabel("share alive")
@@ -135,15 +91,13 @@ def draw_survival(survival: pd.DataFrame, look: Look, *, horizon_s: float) -> Fi
     return figure
 
 
-def _readable(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def _risk_numbers(axis: Axes, entry: pd.DataFrame, arms: Sequence[str], look: Look) -> None:
-    """Write under the axis how many cells each condition had at risk at four times."""
+    """Write under the axis how many cells each condition had at risk at three times."""
     ticks = np.linspace(0, axis.get_xlim()[1], 4)[:-1]
     for line, arm in enumerate(arms):
         whole = entry[(entry["condition"] == arm) & (entry["level"] == "condition")]
+        if whole.empty:
+            continue
         times = whole["time_s"].to_numpy(dtype=np.float64) / HOUR_S
         numbers = whole["at_risk"].to_numpy(dtype=np.float64)
         for tick in ticks:
@@ -174,7 +128,7 @@ def draw_incidence(incidence: pd.DataFrame, look: Look) -> Figure | None:
             colour = MODES.get(str(mode), BLACK)
             axis.fill_between(hours, lo, hi, step="post", color=colour, alpha=0.15, lw=0)
             axis.step(hours, middle, where="post", color=colour, lw=1.6, label=str(mode))
-        axis.set(title=_readable(arm), xlabel="time, h", xlim=(0, None))
+        axis.set(title=readable(arm), xlabel="time, h", xlim=(0, None))
     axes[0].set(ylabel="cumulative incidence", ylim=(0, min(1.0, 1.05 * float(whole["incidence_hi"].max()))))
     figure.legend(*_merged(axes), loc="outside upper left", ncols=3)
     return figure
@@ -213,7 +167,7 @@ def draw_landmarks(survival: pd.DataFrame, look: Look, *, start: str) -> Figure 
         counts = after[after["condition"] == arm].groupby("hit")["cells"].first()
         numbers = ", ".join(str(n) for n in counts)
         axis.set(
-            title=f"{_readable(arm)}\nn = {numbers}",
+            title=f"{readable(arm)}\nn = {numbers}",
             xlabel="time since the hit, h",
             ylim=(0, 1.03),
             xlim=(0, None),
@@ -245,7 +199,7 @@ def draw_latency(latency: pd.DataFrame, look: Look, *, lag_s: float) -> Figure |
                     )
             axis.axvline(lag_s / HOUR_S, color=GREY, lw=0.8, ls=":")
             axis.set(
-                title=_readable(target), xlabel=f"last {kind} to onset, h", ylim=(0, 1.03), xlim=(0, None)
+                title=readable(target), xlabel=f"last {kind} to onset, h", ylim=(0, 1.03), xlim=(0, None)
             )
         row[0].set_ylabel("share of deaths")
     figure.legend(*_merged(list(grid.ravel())), loc="outside upper left", ncols=4)
@@ -279,7 +233,7 @@ def draw_hazards(hazard: pd.DataFrame, *, analysis: str) -> Figure | None:
         axis.axvline(1, color=GREY, lw=0.8)
         _log_ratio_axis(axis, "x", rows)
         axis.set(title=names[name], xlabel="hazard ratio", ylim=(-0.7, len(groups) - 0.3))
-    axes[0].set_yticks(range(len(groups)), [_readable(str(name)) for name in groups[::-1]])
+    axes[0].set_yticks(range(len(groups)), [readable(str(name)) for name in groups[::-1]])
     return figure
 
 
@@ -320,7 +274,7 @@ def draw_lags(hazard: pd.DataFrame, look: Look, *, lag_s: float) -> Figure | Non
         axis.plot(hours, own["hazard_ratio"], color=colour, lw=1.6, marker="o", ms=3.5)
         axis.axhline(1, color=GREY, lw=0.8)
         axis.axvline(lag_s / HOUR_S, color=GREY, lw=0.8, ls=":")
-        axis.set(title=_readable(group), xlabel="lag, h")
+        axis.set(title=readable(group), xlabel="lag, h")
         _log_ratio_axis(axis, "y", rows)
     axes[0].set_ylabel("hazard ratio")
     return figure
@@ -349,7 +303,7 @@ def draw_superplot(
     if not shown:
         return None
     arms = list(look.short)
-    donors = sorted({_text(d) for d in wells["donor"]})
+    donors = sorted({text_of(d) for d in wells["donor"]})
     figure = new_figure(max(4.6, 0.62 * len(arms) + 1.6), 1.9 * len(shown) + 1.9)
     grid = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0].tolist()
     for axis, readout in zip(grid, shown):
@@ -378,7 +332,8 @@ def _super_panel(
         own = wells[(wells["condition"] == arm) & wells[readout].notna()]
         means = []
         for number, donor in enumerate(donors):
-            values = own[[_text(d) == donor for d in own["donor"]]][readout].to_numpy(dtype=np.float64)
+            told = np.array([text_of(d) == donor for d in own["donor"]], dtype=bool)
+            values = own[readout].to_numpy(dtype=np.float64)[told]
             if not values.size:
                 continue
             offset = (number - (len(donors) - 1) / 2) * 0.5 / max(len(donors), 1)
@@ -403,4 +358,4 @@ def _super_panel(
 def _under(arm: str, counts: Sequence[Mapping[str, Any]]) -> str:
     own = next(row for row in counts if row["condition"] == arm)
     donors = f"{own['donors']} donors, " if own["donors"] else ""
-    return f"{_readable(arm)}\n{donors}{own['wells']} wells, {own['cells']} cells, {own['lost']} lost"
+    return f"{readable(arm)}\n{donors}{own['wells']} wells, {own['cells']} cells, {own['lost']} lost"
