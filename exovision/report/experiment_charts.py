@@ -198,10 +198,9 @@ def draw_latency(latency: pd.DataFrame, look: Look, *, lag_s: float) -> Figure |
                         hours, share, where="post", color=colour, ls=dash, lw=1.5, label=look.short[arm]
                     )
             axis.axvline(lag_s / HOUR_S, color=GREY, lw=0.8, ls=":")
-            axis.set(
-                title=readable(target), xlabel=f"last {kind} to onset, h", ylim=(0, 1.03), xlim=(0, None)
-            )
+            axis.set(title=readable(target), xlabel=f"last {kind} to onset, h", ylim=(0, 1.03))
         row[0].set_ylabel("share of deaths")
+    grid[0, 0].set_xlim(0, 1.02 * float(last["latency_s"].max()) / HOUR_S)
     figure.legend(*_merged(list(grid.ravel())), loc="outside upper left", ncols=4)
     return figure
 

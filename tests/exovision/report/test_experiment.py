@@ -78,7 +78,7 @@ def test_an_experiment_without_anything_has_a_page_that_says_so(tmp_path):
         summary=SUMMARY,
         design={"testable": [], "warnings": []},
         settings=ExperimentSettings(),
-        versions={"python": "3"},
+        versions={"exovision": None, "python": "3"},
     )
     text = report.read_text(encoding="utf-8")
     for missing in (
