@@ -89,6 +89,7 @@ def analyse_study(study: Study, settings: ExperimentSettings) -> Experiment:
         "cell_hours": float((cohort.end_s - cohort.entry_s).sum()) / 3600,
         "already_dying": len(follow_cells(study)) - len(cohort.cells),
         "unresolved_share": _unresolved_share(cohort),
+        "untold_dockings": _untold_dockings(study),
         "seen_share": float(cohort.seen.mean()) if len(cohort.seen) else None,
         "latency": _latency(cohort),
         "readouts": dict(READOUTS),
@@ -147,6 +148,13 @@ def _unresolved_share(cohort: Cohort) -> float | None:
     """Return the share of dockings whose end could not be told."""
     docked = len(cohort.hits["docked"].time_s)
     return len(cohort.hits["unresolved"].time_s) / docked if docked else None
+
+
+def _untold_dockings(study: Study) -> int:
+    """Return how many dockings are from movies that cannot tell them from passing by."""
+    named = study.movies["movie"][study.movies["arm"].notna()]
+    own = study.events[(study.events["kind"] == "docking") & study.events["movie"].isin(named)]
+    return int((~own["identifiable"].fillna(True).astype(bool)).sum())
 
 
 def _latency(cohort: Cohort) -> dict[str, dict[str, Any]]:

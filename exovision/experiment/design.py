@@ -15,6 +15,7 @@ from exovision.settings import ExperimentSettings
 CONTROL_ORDER = ("no_exosome", "dye_only", "fixed", "detergent")
 """Which control the conditions are compared with where there are several: the first of these."""
 LEVEL = 0.05
+BLOOD_PH = 7.4
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,17 @@ def _reference(group: pd.DataFrame, settings: ExperimentSettings) -> str | None:
 
 
 def _treatments(group: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Yield treated and untreated conditions that share their source and are no controls."""
+    """Yield treated and untreated conditions of one source and dose that are no controls.
+
+    Another pH is a treatment too: the untreated condition is the one nearest the blood's.
+    """
     real = group[group["control"] == "none"]
-    for _, same in real.groupby(real["source"].fillna(""), sort=False):
+    for _, same in real.groupby([real["source"].fillna(""), real["dose"].fillna("")], sort=False):
         plain = same[same["treatment"].fillna("none").str.lower().isin(["none", ""])]
-        if len(plain) == 1 and len(same) > 1:
-            base = str(plain["condition"].iloc[0])
+        away = (pd.to_numeric(plain["ph"], errors="coerce").fillna(BLOOD_PH) - BLOOD_PH).abs()
+        nearest = plain[away == away.min()]
+        if len(nearest) == 1:
+            base = str(nearest["condition"].iloc[0])
             yield from ((str(name), base) for name in same["condition"] if name != base)
 
 

@@ -103,6 +103,8 @@ def _hits(study: Study, cells: pd.DataFrame) -> dict[str, Trains]:
     known = (row >= 0) & events["start_s"].notna().to_numpy(dtype=bool)
     events, row = events[known].reset_index(drop=True), row[known]
     kind, start = events["kind"].to_numpy(dtype=object), events["start_s"].to_numpy(dtype=np.float64)
+    untold = (events["identifiable"] == False).fillna(False).to_numpy(dtype=bool)  # noqa: E712 (null is no)
+    kind = np.where(untold & np.isin(kind, ENDINGS), "loss_unresolved", kind)
     ending = _endings(row, events["exosome_id"].fillna(0).to_numpy(dtype=np.int64), start, kind)
     docking = kind == "docking"
     chosen = {

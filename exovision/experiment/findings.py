@@ -254,6 +254,11 @@ def _power(summary: Mapping[str, Any], hazard: pd.DataFrame, settings: Experimen
 
 
 def _gaps(summary: Mapping[str, Any], cohort: Cohort, settings: ExperimentSettings) -> Iterator[str]:
+    if summary["untold_dockings"]:
+        yield (
+            f"{summary['untold_dockings']} dockings are from movies whose timing or precision does not allow "
+            "to tell dockings at all: they are counted as they are."
+        )
     if summary["already_dying"]:
         yield f"{summary['already_dying']} cells were dying when first seen, or seen only once: left out."
     lost = sum(row["lost"] for row in summary["counts"])

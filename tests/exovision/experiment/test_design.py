@@ -66,6 +66,20 @@ def test_blocked_arms_are_compared_with_the_unblocked_one():
     assert ("control", "NK, anti-FasL", "dye") in found
 
 
+def test_another_ph_is_compared_with_that_of_the_blood_and_doses_are_kept_apart():
+    movies = sheet(
+        condition=["NK"] * 4 + ["dye"],
+        ph=[7.4, 6.5, 7.4, 6.5, 7.4],
+        dose=[1, 1, 10, 10, 1],
+        control=["none"] * 4 + ["dye_only"],
+        well=list("abcde"),
+    )
+    found = [(c.condition, c.reference) for c in check_design(movies, ExperimentSettings()).contrasts]
+    assert ("NK, ph 6.5, dose 1", "NK, ph 7.4, dose 1") in found
+    assert ("NK, ph 6.5, dose 10", "NK, ph 7.4, dose 10") in found
+    assert ("NK, ph 6.5, dose 1", "NK, ph 7.4, dose 10") not in found
+
+
 def test_without_a_control_conditions_are_compared_in_pairs_and_it_says_so():
     design = check_design(sheet(condition=list("abc")), ExperimentSettings())
     assert [(c.kind, c.condition, c.reference) for c in design.contrasts] == [

@@ -34,6 +34,14 @@ def test_a_docking_is_sorted_by_how_it_ended(make, settings_of):
     assert counts == {"docked": 3, "fused": 1, "taken_up": 0, "docked_only": 1, "unresolved": 1}
 
 
+def test_a_fusion_that_its_movie_could_not_tell_is_unresolved(make, settings_of):
+    study = make([("m", 0, 10, "movie_end")], [(1, 1), (1, 2)], kinds=["docking", "fusion"])
+    study.events["exosome_id"] = pd.array([1, 1], dtype="Int64")
+    study.events["identifiable"] = pd.array([True, False], dtype="boolean")
+    cohort = make_cohort(study, settings_of())
+    assert at(cohort, "fused", 0, 9) == 0 and at(cohort, "unresolved", 0, 9) == 1
+
+
 def test_a_cell_is_at_risk_until_the_earliest_sign_of_dying(make, settings_of):
     study = make([("m", 0, 10, "died"), ("m", 0, 10, "movie_end")], [])
     study.fates.loc[0, ["onset_s_lo", "onset_s_hi"]] = [9 * 3600.0, 11 * 3600.0]
