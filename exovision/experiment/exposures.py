@@ -138,12 +138,12 @@ def _mixing(
     """Return each arm's mean rate of true seen hits, 1/s, and the gamma shape of it between cells."""
     unit = np.repeat(np.arange(len(entry_s)), np.diff(trains.start))
     before = trains.time_s < entry_s[unit] + span_s[unit]
-    count = np.bincount(unit[before], minlength=len(entry_s)) * settings.docking_precision
+    count = np.bincount(unit[before], minlength=len(entry_s)).astype(np.float64)
     table = pd.DataFrame({"arm": arm.to_numpy(), "n": count, "t": span_s})
     sums = table.groupby("arm")[["n", "t"]].transform("sum")
-    rate = (sums["n"] / sums["t"]).to_numpy(dtype=np.float64)
-    expected = rate * span_s
-    table["square"], table["excess"] = expected**2, (count - expected) ** 2 - expected
+    whole = (sums["n"] / sums["t"]).to_numpy(dtype=np.float64)
+    rate = whole * settings.docking_precision
+    table["square"], table["excess"] = (rate * span_s) ** 2, (count - whole * span_s) ** 2 - whole * span_s
     spread = table.groupby("arm")[["square", "excess"]].transform("sum").to_numpy(dtype=np.float64)
     shape = np.where(spread[:, 1] > 0, spread[:, 0] / np.maximum(spread[:, 1], 1e-300), np.inf)
     return rate, np.maximum(shape, 1e-3)
@@ -203,11 +203,12 @@ def exposure(
 ) -> Floats:
     r"""Return what cells had been exposed to before given times, on the scale of a doubling or of a hit.
 
-    Of n hits seen by then a share π is true. With a share f seen, the unseen ones are those expected of a
-    cell that showed n in a time t, the rates λ of seen hits being gamma distributed between the cells of an
-    arm (shape a, mean m):
+    The rates of true seen hits are gamma distributed between the cells of an arm (shape a, mean m), false
+    ones come at the same rate φ to all. Of n hits seen in a time t so many are true, by the best linear
+    estimate, and with a share f seen the unseen ones are those expected of such a cell:
 
-    .. math:: E[N \mid n] = \pi n + \frac{1 - f}{f}\, \frac{a + \pi n}{a / m + t}\, t
+    .. math:: T = mt + \frac{mt + (mt)^2 / a}{(m + \varphi) t + (mt)^2 / a}\, (n - (m + \varphi) t), \qquad
+        E[N \mid n] = T + \frac{1 - f}{f}\, \frac{a + T}{a / m + t}\, t
 
     On the scale of a doubling the exposure is log2(1 + N), its expectation to second order.
 
@@ -233,14 +234,20 @@ def exposure(
     Carroll et al. 2006, Measurement Error in Nonlinear Models, doi:10.1201/9781420010138, chapter 4.
     """
     trains = cohort.hits[name] if hits is None else hits
-    seen = cohort.precision * sum_before(trains, cell, at_s, half_life_s=half_life_s)
-    mean, variance = seen, (1 - cohort.precision) * seen
+    mean = sum_before(trains, cell, at_s, half_life_s=half_life_s)
+    variance = np.zeros_like(mean)
     share = cohort.seen[cell]
+    time = np.maximum(at_s - cohort.entry_s[cell], 0.0)
+    rate, many = cohort.rate_s[name][cell], np.minimum(cohort.shape[name][cell], 1e9)
+    if cohort.precision < 1:
+        slope, false = _true_share(rate, many, time, cohort.precision)
+        fading = _fading_time(time, half_life_s)
+        mean = np.maximum(rate * fading + slope * (mean - (rate + false) * fading), 0.0)
+        variance = slope * false * fading
     if (share < 1).any():
-        count = cohort.precision * sum_before(trains, cell, at_s)
-        time = np.maximum(at_s - cohort.entry_s[cell], 0.0)
-        rate, shape = cohort.rate_s[name][cell], cohort.shape[name][cell]
-        many = np.minimum(shape, 1e9)
+        count = sum_before(trains, cell, at_s)
+        if cohort.precision < 1:
+            count = np.maximum(rate * time + slope * (count - (rate + false) * time), 0.0)
         likely = np.where(rate > 0, (many + count) / (many / np.maximum(rate, 1e-300) + time), 0.0)
         unseen = (1 - share) / share * likely * _fading_time(time, half_life_s)
         mean = mean + unseen
@@ -249,6 +256,15 @@ def exposure(
         return mean
     doublings: Floats = np.log2(1 + mean) - variance / (2 * np.log(2) * (1 + mean) ** 2)
     return doublings
+
+
+def _true_share(rate_s: Floats, shape: Floats, time_s: Floats, precision: float) -> tuple[Floats, Floats]:
+    """Return by how much each hit more raises the true ones, and the rate of false hits, 1/s."""
+    false = rate_s * (1 - precision) / precision
+    expected = rate_s * time_s
+    spread = expected + expected**2 / shape
+    whole = spread + false * time_s
+    return np.divide(spread, whole, out=np.ones_like(whole), where=whole > 0), false
 
 
 def _fading_time(time_s: Floats, half_life_s: float) -> Floats:

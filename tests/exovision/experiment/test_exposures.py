@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,9 +91,21 @@ def partial_count(cohort, cell, time):
 def test_missed_and_false_hits_are_allowed_for(make, settings_of):
     study = make([("m", 0, 10, "movie_end"), ("m", 0, 10, "movie_end")], [(1, 1), (1, 2), (2, 3)])
     half = make_cohort(study, settings_of(docking_precision=0.5))
-    assert at(half, "docked", 0, 5) == 1.0
+    assert at(half, "docked", 0, 5) == pytest.approx(1.0)
     missed = make_cohort(study, settings_of(docking_recall=0.5))
     assert at(missed, "docked", 0, 10) > 2.0
+
+
+def test_with_false_hits_the_exposure_is_that_of_the_true_ones(simulated, settings_of):
+    """Regression of true on estimated hits, with a third as many false ones spread over all cells."""
+    plan = StudyPlan(arms=(Arm("NK", docking_per_h=0.6, death_per_h=1e-9),), donors=6, wells_per_donor=6)
+    noisy = simulated(dataclasses.replace(plan, false_per_h=0.3), 1)
+    true = make_cohort(simulated(plan, 1), settings_of())
+    found = make_cohort(noisy, settings_of(docking_precision=2 / 3))
+    cell, time = np.arange(len(true.cells)), np.full(len(true.cells), 12 * 3600.0)
+    n, m = (exposure(c, "docked", cell=cell, at_s=time, scale="hit") for c in (true, found))
+    assert np.polyfit(m, n, 1)[0] == pytest.approx(1.0, abs=0.08)
+    assert m.mean() == pytest.approx(n.mean(), rel=0.05)
 
 
 def test_hours_that_were_not_filmed_count_as_unseen(make, settings_of):
