@@ -13,10 +13,22 @@ _PLACES = {
     "Result": "exovision.result",
     "read": "exovision.io.movies",
     "analyse": "exovision.pipeline",
+    "make_study": "exovision.experiment.study",
+    "analyse_study": "exovision.experiment.analyse",
     "ExovisionError": "exovision.errors",
 }
 
-__all__ = ["ExovisionError", "Movie", "Result", "Settings", "__version__", "analyse", "read"]
+__all__ = [
+    "ExovisionError",
+    "Movie",
+    "Result",
+    "Settings",
+    "__version__",
+    "analyse",
+    "analyse_study",
+    "make_study",
+    "read",
+]
 
 
 def __getattr__(name: str) -> Any:

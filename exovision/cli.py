@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from exovision.cli_samples import samples_app
+from exovision.console import emit, say
 from exovision.errors import Cancelled, ExovisionError, InputError, SettingsError
 from exovision.progress import progress_bars
 
 if TYPE_CHECKING:
-    from exovision.batch.jobs import ReadingOptions
+    from collections.abc import Sequence
+
+    from exovision.batch.jobs import Job, ReadingOptions
     from exovision.settings import Settings
 
 app = typer.Typer(
@@ -22,7 +26,6 @@ app = typer.Typer(
     help="Find, follow and place exosomes on living target cells.",
 )
 settings_app = typer.Typer(help="Write the default settings or their schema.")
-samples_app = typer.Typer(help="Write a sample sheet to fill in.")
 models_app = typer.Typer(help="The network weights that come with exovision.")
 train_app = typer.Typer(help="Train the networks.")
 app.add_typer(settings_app, name="settings")
@@ -132,14 +135,26 @@ def _run(
 
     resolve_device(device)
     jobs = plan(inputs, options, _settings(settings))
+    _show_design(jobs)
     with progress_bars() as watch:
-        outcome = run_batch(jobs, out, device=device, overwrite=overwrite, watch=watch, say=_say)
-    _say(
+        outcome = run_batch(jobs, out, device=device, overwrite=overwrite, watch=watch, say=say)
+    say(
         f"{len(outcome.done)} analysed, {len(outcome.skipped)} complete already, "
         f"{len(outcome.failures)} failed" + (f" (see {out / 'failures.csv'})" if outcome.failures else "")
     )
-    _say(f"report: {outcome.report}")
+    if outcome.experiment is not None:
+        say(f"experiment: {outcome.experiment}")
+    say(f"report: {outcome.report}")
     return outcome.exit_code
+
+
+def _show_design(jobs: Sequence[Job]) -> None:
+    """Say what the sample sheet allows before anything is analysed."""
+    from exovision.batch.experiment import design_of
+
+    design = design_of(jobs, jobs[0].settings.experiment)
+    for line in design.lines() if design else []:
+        say(f"design: {line}")
 
 
 @app.command()
@@ -168,6 +183,7 @@ def validate(
         except ExovisionError as error:
             failures += 1
             typer.echo(f"{job.entry.name}: {error}", err=True)
+    _show_design(jobs)
     return 0 if not failures else 2 if failures == len(jobs) else 1
 
 
@@ -212,7 +228,7 @@ def simulate(
         simulation = spike(movie, open_labels(labels, movie), model, seed=seed, upsample=upsample, slow=slow)
     with progress_bars() as watch:
         write(simulation, out, progress=watch(scene))
-    _say(f"movie: {out / 'movie.ome.tif'}; truth: {out / 'truth'}")
+    say(f"movie: {out / 'movie.ome.tif'}; truth: {out / 'truth'}")
     return 0
 
 
@@ -232,7 +248,21 @@ def score(
     if out is not None:
         make_folder(out.parent)
         write_json(scores.to_dict(), out)
-        _say(f"metrics: {out}")
+        say(f"metrics: {out}")
+    return 0
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Argument(help="The output folder of a run.")],
+    samples: Samples = None,
+    settings: SettingsFile = None,
+) -> int:
+    """Make the overview and the experiment's tables and report again, from the tables alone."""
+    from exovision.batch.experiment import rebuild
+
+    written = rebuild(out, samples=samples, settings=_settings(settings).experiment, say=say)
+    say(f"report: {written}")
     return 0
 
 
@@ -252,7 +282,7 @@ def settings_init(out: Annotated[Path | None, typer.Option(help="File; default: 
     """Write all settings with their defaults and meanings as YAML."""
     from exovision.settings import annotated_yaml
 
-    return _emit(annotated_yaml(), out)
+    return emit(annotated_yaml(), out)
 
 
 @settings_app.command("schema")
@@ -262,15 +292,7 @@ def settings_schema(out: Annotated[Path | None, typer.Option(help="File; default
 
     from exovision.settings import Settings
 
-    return _emit(json.dumps(Settings.model_json_schema(), indent=2) + "\n", out)
-
-
-@samples_app.command("init")
-def samples_init(out: Annotated[Path | None, typer.Option(help="File; default: print.")] = None) -> int:
-    """Write a sample sheet with its columns and one example row."""
-    from exovision.io.samples import template
-
-    return _emit(template(), out)
+    return emit(json.dumps(Settings.model_json_schema(), indent=2) + "\n", out)
 
 
 @models_app.command("list")
@@ -332,21 +354,7 @@ def train_cells(
         figures = evaluate_cells(weights, data=unseen, device=device, progress=bar)
     for name, values in figures.items():
         typer.echo(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
-    _say(f"weights: {weights}; use them with the setting cells.weights")
-    return 0
-
-
-def _emit(text: str, out: Path | None) -> int:
-    from exovision.io.folders import make_folder
-
-    if out is None:
-        typer.echo(text, nl=False)
-        return 0
-    if out.exists():
-        raise SettingsError(f"{out}: exists already; remove it or choose another file with --out")
-    make_folder(out.parent)
-    out.write_text(text, encoding="utf-8")
-    _say(f"wrote {out}")
+    say(f"weights: {weights}; use them with the setting cells.weights")
     return 0
 
 
@@ -382,7 +390,3 @@ def _roles(text: str | None) -> dict[str, int] | None:
     from exovision.io.roles import parse_channels
 
     return None if text is None else parse_channels(text)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

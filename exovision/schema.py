@@ -119,6 +119,60 @@ TRUTH_SPOTS: Mapping[str, str] = {
 TRUTH_EVENTS: Mapping[str, str] = {**EVENTS, "optional": BOOL, "alt_end_frame": INT, "cause": TEXT}
 DECOYS: Mapping[str, str] = {"frame": INT, "y_px": FLOAT, "x_px": FLOAT, "kind": TEXT}
 
+_ARM: Mapping[str, str] = {"level": TEXT, "condition": TEXT, "well": TEXT}
+SURVIVAL: Mapping[str, str] = {
+    **_ARM,
+    "start": TEXT,
+    "hit": INT,
+    "time_s": FLOAT,
+    **_with_interval("survival"),
+    **dict.fromkeys(("survival_earliest", "survival_latest"), FLOAT),
+    **dict.fromkeys(("survival_lost_died", "survival_lost_lived"), FLOAT),
+    **dict.fromkeys(("cells", "at_risk", "deaths"), INT),
+}
+CUMULATIVE_INCIDENCE: Mapping[str, str] = {
+    **_ARM,
+    "death_mode": TEXT,
+    "time_s": FLOAT,
+    **_with_interval("incidence"),
+    **dict.fromkeys(("cells", "deaths"), INT),
+}
+LATENCY: Mapping[str, str] = {
+    **dict.fromkeys(("condition", "well", "movie"), TEXT),
+    "cell_id": INT,
+    "kind": TEXT,
+    "hit": INT,
+    "hits": INT,
+    "last": BOOL,
+    **_with_interval("latency_s"),
+    "death_mode": TEXT,
+}
+HAZARD: Mapping[str, str] = {
+    **dict.fromkeys(("analysis", "condition", "exposure", "scale"), TEXT),
+    "lag_s": FLOAT,
+    **_with_interval("half_life_s", "hazard_ratio"),
+    **dict.fromkeys(("p", "p_time_shift"), FLOAT),
+    **dict.fromkeys(("deaths", "cells", "hits", "clusters"), INT),
+    **dict.fromkeys(("cluster_level", "adjusted_for"), TEXT),
+    "descriptive": BOOL,
+    "note": TEXT,
+}
+COMPARISON: Mapping[str, str] = {
+    **dict.fromkeys(("contrast", "readout", "condition", "reference", "target_type", "test"), TEXT),
+    **dict.fromkeys(("wells", "wells_reference", "donors"), INT),
+    **dict.fromkeys(("mean", "mean_reference"), FLOAT),
+    **_with_interval("difference", "effect_size"),
+    **dict.fromkeys(("p", "p_permutation", "p_smallest", "q"), FLOAT),
+    "note": TEXT,
+}
+WELLS: Mapping[str, str] = {
+    **dict.fromkeys(("condition", "well", "donor"), TEXT),
+    **dict.fromkeys(("movies", "cells", "deaths", "lost", "dockings", "fusions", "uptakes"), INT),
+    **dict.fromkeys(("cell_hours", "hit_hours", "deaths_per_cell_hour"), FLOAT),
+    **dict.fromkeys(("dockings_per_cell_hour", "fusions_per_cell_hour", "uptakes_per_cell_hour"), FLOAT),
+    **dict.fromkeys(("survival", "mean_time_alive_h"), FLOAT),
+}
+
 
 def conform(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     """Give a table the contract's columns, order and types; missing columns become null, extra ones stay.

@@ -122,6 +122,32 @@ class EventSettings(Stage):
     ring_outer_um: float = Field(3.0, gt=0, description="local ring of the chance test, outer distance")
 
 
+class ExperimentSettings(Stage):
+    """How hits are related to deaths, and conditions compared, once the movies are analysed."""
+
+    reference: str | None = Field(
+        None, description="condition that the others are compared with; None: the sheet's control"
+    )
+    lag_h: float = Field(1.0, ge=0, description="hits count for a death only if they came this long before")
+    lag_sweep_h: tuple[float, ...] = Field(
+        (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0), description="lags tried beside the default"
+    )
+    scale: Literal["doubling", "hit"] = Field(
+        "doubling", description="hazard ratio per doubling of 1 + hits, or per hit"
+    )
+    cluster: Literal["well", "donor"] = Field("well", description="what counts as independent")
+    docking_recall: float = Field(1.0, gt=0, le=1, description="share of dockings that are found")
+    docking_precision: float = Field(1.0, gt=0, le=1, description="share of found dockings that are true")
+    neighbour_radius_um: float = Field(30.0, gt=0, description="other cells within this make the density")
+    horizon_h: float | None = Field(
+        None, gt=0, description="time up to which survival is compared; None: the shortest condition's"
+    )
+    landmarks: int = Field(4, ge=1, description="hits after which survival is shown, one by one")
+    min_deaths: int = Field(50, ge=1, description="with fewer deaths hazards are descriptive only")
+    null_draws: int = Field(199, ge=0, description="times that hits are dealt anew within their field")
+    seed: int = Field(0, ge=0, description="seed of the draws")
+
+
 class ReportSettings(Stage):
     """What the report shows."""
 
@@ -138,6 +164,7 @@ class Settings(Stage):
     cells: CellSettings = CellSettings()
     exosomes: ExosomeSettings = ExosomeSettings()
     events: EventSettings = EventSettings()
+    experiment: ExperimentSettings = ExperimentSettings()
     report: ReportSettings = ReportSettings()
 
     @classmethod

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 import exovision
+from exovision.batch.experiment import names_conditions, write_experiment
 from exovision.batch.jobs import Job
 from exovision.errors import ExovisionError, OutputError
 from exovision.files import write_text
@@ -45,12 +46,15 @@ class Outcome:
         One row per failed movie: movie, path, error.
     report : Path, optional
         The report to open: the movie's own when there is one movie, else the overview.
+    experiment : Path, optional
+        The experiment's report, where the sample sheet names conditions.
     """
 
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)
     report: Path | None = None
+    experiment: Path | None = None
 
     @property
     def exit_code(self) -> int:
@@ -97,8 +101,23 @@ def run_batch(
         for job in jobs:
             _run_one(job, out, outcome, device=device, overwrite=overwrite, watch=watch, say=say)
     finally:
-        _write_overview(jobs, out, outcome, seconds=time.perf_counter() - started)
+        movies = _write_overview(jobs, out, outcome, seconds=time.perf_counter() - started)
+    if names_conditions(movies):
+        _write_experiment(jobs, out, movies, outcome, say)
     return outcome
+
+
+def _write_experiment(
+    jobs: Sequence[Job], out: Path, movies: pd.DataFrame, outcome: Outcome, say: Callable[[str], None]
+) -> None:
+    """Compare the conditions; whatever goes wrong there costs no movie."""
+    try:
+        outcome.experiment = write_experiment(out, movies, jobs[0].settings.experiment)
+        write_index(out, movies=movies, failures=outcome.failures)
+    except ExovisionError as error:
+        say(f"experiment: failed: {error}")
+    except Exception as error:
+        say(f"experiment: failed: internal error{_keep_trace(out / 'experiment')}: {error!r}")
 
 
 def _run_one(
@@ -170,7 +189,7 @@ def job_key(job: Job) -> str:
             "position": str(job.entry.position),
             "sources": [os.path.relpath(source, job.entry.path) for source in sources],
             "options": given,
-            "settings": job.settings.model_dump(mode="json"),
+            "settings": job.settings.model_dump(mode="json", exclude={"experiment"}),
             "facts": {name: str(value) for name, value in job.facts.items()},
             "weights": weights_used(job.settings, given_labels=bool(job.options.labels)),
         },
@@ -188,7 +207,8 @@ def completed_key(folder: Path) -> str | None:
     return str(key)
 
 
-def _write_overview(jobs: Sequence[Job], out: Path, outcome: Outcome, *, seconds: float) -> None:
+def _write_overview(jobs: Sequence[Job], out: Path, outcome: Outcome, *, seconds: float) -> pd.DataFrame:
+    """Write what lies above the movies and return a row per complete movie."""
     complete = [job for job in jobs if job.entry.name in {*outcome.done, *outcome.skipped}]
     rows = [_movie_row(job, out / job.entry.name) for job in complete]
     movies = pd.DataFrame(rows) if rows else pd.DataFrame({"movie": pd.Series(dtype="string")})
@@ -209,6 +229,7 @@ def _write_overview(jobs: Sequence[Job], out: Path, outcome: Outcome, *, seconds
         },
         out / "run.json",
     )
+    return movies
 
 
 def _movie_row(job: Job, folder: Path) -> dict[str, Any]:

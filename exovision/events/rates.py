@@ -1,39 +1,16 @@
-"""Rates with exact intervals, observed cell-hours, survival of dockings, and the distance profile."""
+"""Rates with exact intervals, observed cell-hours, and the distance profile."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtri, ndtri
+from scipy.special import chdtri
 
 Floats = NDArray[np.float64]
 
 LONGEST_GAP = 5.0
 """A pause longer than this many median intervals is unobserved beyond them (P)."""
-Z95 = float(ndtri(0.975))
-
-
-class Survival(NamedTuple):
-    """A Kaplan–Meier curve.
-
-    Attributes
-    ----------
-    time_s, survival, lo, hi : ndarray of shape (K,)
-        Steps, in the order of time, with 95 % limits.
-    median_s, median_s_lo, median_s_hi : float
-        NaN where the curve does not come down to one half.
-    """
-
-    time_s: Floats
-    survival: Floats
-    lo: Floats
-    hi: Floats
-    median_s: float
-    median_s_lo: float
-    median_s_hi: float
 
 
 def poisson_interval(count: int) -> tuple[float, float]:
@@ -83,45 +60,6 @@ def cell_hours(fates: pd.DataFrame, times_s: Floats) -> float:
     before = np.concatenate([[0.0], np.cumsum(frame_weights_s(times_s))])
     first, last = (fates[name].to_numpy(dtype=np.int64) for name in ("first_frame", "last_frame"))
     return float(np.sum(before[last + 1] - before[first])) / 3600
-
-
-def kaplan_meier(durations_s: Floats, ended: NDArray[np.bool_]) -> Survival:
-    """Estimate how long dockings last when some were still going on.
-
-    Parameters
-    ----------
-    durations_s : ndarray of shape (N,)
-    ended : ndarray of shape (N,)
-        False where the end was not seen.
-
-    Returns
-    -------
-    Survival
-        Limits from Greenwood's variance on the log-log scale; the median's by inverting them.
-
-    References
-    ----------
-    Kaplan and Meier 1958, doi:10.1080/01621459.1958.10501452;
-    Brookmeyer and Crowley 1982, doi:10.2307/2530286.
-    """
-    times, index = np.unique(durations_s[ended], return_inverse=True)
-    died = np.bincount(index, minlength=len(times)).astype(np.float64)
-    at_risk = np.array([np.sum(durations_s >= t) for t in times], dtype=np.float64)
-    survival = np.cumprod(1 - died / at_risk).astype(np.float64)
-    lo, hi = survival.copy(), survival.copy()
-    alive = survival > 0
-    if alive.any():
-        variance = np.cumsum(died[alive] / (at_risk[alive] * (at_risk[alive] - died[alive])))
-        reach = Z95 * np.sqrt(variance) / np.abs(np.log(survival[alive]))
-        lo[alive] = survival[alive] ** np.exp(reach)
-        hi[alive] = survival[alive] ** np.exp(-reach)
-    median, early, late = (_first_below(times, curve) for curve in (survival, lo, hi))
-    return Survival(times, survival, lo, hi, median, early, late)
-
-
-def _first_below(times: Floats, curve: Floats) -> float:
-    below = np.flatnonzero(curve <= 0.5)
-    return float(times[below[0]]) if below.size else float("nan")
 
 
 def distance_profile(

@@ -15,8 +15,9 @@ from exovision.events.chance import LEVEL, compare_cells, count_zones, pool_cell
 from exovision.events.dockings import Clock, Docking, lasts
 from exovision.events.identifiability import NOT_ASSESSED, DockingLimits
 from exovision.events.motion import Track
-from exovision.events.rates import cell_hours, distance_profile, kaplan_meier, poisson_interval
+from exovision.events.rates import cell_hours, distance_profile, poisson_interval
 from exovision.events.tables import EventTables
+from exovision.numerics.survival import kaplan_meier
 from exovision.settings import EventSettings
 
 Floats = NDArray[np.float64]

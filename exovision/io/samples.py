@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +85,47 @@ def read_samples(path: Path) -> SampleSheet:
     return SampleSheet(facts)
 
 
+def match_samples(path: Path, movies: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Read a sample sheet for movies whose images need not be there any more.
+
+    Parameters
+    ----------
+    path : Path
+        The sheet.
+    movies : mapping of str to str
+        Name of each movie to the path that it was read from.
+
+    Returns
+    -------
+    dict
+        Facts by the movie's name. A row is about every movie whose path matches the row's path or pattern,
+        seen from the sheet's folder, and about the movie of that name.
+
+    Raises
+    ------
+    InputError
+        If the sheet is wrong, a row matches no movie, or two rows match the same one.
+    """
+    facts: dict[str, dict[str, Any]] = {}
+    folder = path.parent.resolve()
+    for number, row in _rows(path):
+        where = f"{path}, row {number}"
+        for problem in _problems(row):
+            raise InputError(f"{where}, {problem}")
+        pattern = row["path"]
+        whole = str(folder / pattern)
+        names = [
+            name for name, at in movies.items() if name == pattern or fnmatch(str(Path(at).resolve()), whole)
+        ]
+        if not names:
+            raise InputError(f"{where}, column path: {pattern!r} matches no analysed movie; correct it")
+        for name in names:
+            if name in facts:
+                raise InputError(f"{where}, column path: {name} is in an earlier row too; remove one of them")
+            facts[name] = _typed(row)
+    return facts
+
+
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the number and the cells of each row, counted from the header as 1."""
     try:
@@ -153,8 +197,68 @@ def _matches(sheet: Path, pattern: str, where: str) -> list[Path]:
 
 def template() -> str:
     """Return a sample sheet with every column and one example row, as CSV text."""
+    return _sheet(COLUMNS, [EXAMPLE])
+
+
+def sheet_from_folders(paths: Sequence[tuple[Path, Path]], pattern: str, *, beside: Path) -> str:
+    """Return a sample sheet with a row per movie, its facts read off the names of its folders and file.
+
+    Parameters
+    ----------
+    paths : sequence of (Path, Path)
+        Each movie and the folder under which it was found.
+    pattern : str
+        What the first parts of the path under that folder look like, with columns in braces, such as
+        `{source}_{target_type}/{donor}/{well}`; the last part may be the file's name without suffix.
+    beside : Path
+        The folder that the sheet will lie in: its paths are relative to it.
+
+    Returns
+    -------
+    str
+        CSV text with all columns, and those of the pattern that are not among them.
+
+    Raises
+    ------
+    SettingsError
+        If the pattern names no column, names one twice, or fits no movie.
+    """
+    expression, names = _folder_expression(pattern)
+    depth = pattern.count("/") + 1
+    rows = []
+    for path, root in paths:
+        parts = path.relative_to(root).parts if path != root else (path.name,)
+        parts = (*parts[:-1], path.name.split(".")[0]) if path.is_file() else parts
+        match = expression.fullmatch("/".join(parts[:depth]))
+        rows.append(
+            {"path": Path(os.path.relpath(path, beside)).as_posix(), **(match.groupdict() if match else {})}
+        )
+    if not any(len(row) > 1 for row in rows):
+        raise SettingsError(f"the pattern {pattern!r} fits no movie, such as {rows[0]['path']}; correct it")
+    return _sheet((*COLUMNS, *(name for name in names if name not in COLUMNS)), rows)
+
+
+def _folder_expression(pattern: str) -> tuple[re.Pattern[str], list[str]]:
+    """Return the regular expression of a pattern with columns in braces, and the columns."""
+    names = re.findall(r"\{(\w+)\}", pattern)
+    if (
+        not names
+        or "path" in names
+        or len(set(names)) < len(names)
+        or not all(n.isidentifier() for n in names)
+    ):
+        raise SettingsError(
+            "a folder pattern must name columns in braces, each once and not `path`, such as "
+            f"{{condition}}/{{donor}}_{{well}}, got {pattern!r}"
+        )
+    pieces = re.split(r"\{\w+\}", pattern.strip("/"))
+    text = "".join(re.escape(a) + f"(?P<{n}>[^/]+?)" for a, n in zip(pieces, names)) + re.escape(pieces[-1])
+    return re.compile(text), names
+
+
+def _sheet(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerow(EXAMPLE)
+    writer.writerows(rows)
     return text.getvalue()

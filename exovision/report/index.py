@@ -53,6 +53,7 @@ def write_index(out: Path, *, movies: pd.DataFrame, failures: Sequence[Mapping[s
         "facts": [name for name in FACTS if any(row.get(name) is not None for row in rows)],
         "failures": failures,
         "pooled": pooled_rate(rows),
+        "experiment": (out / "experiment" / "report.html").is_file(),
         "words": wording,
     }
     report = out / "report.html"

@@ -139,3 +139,22 @@ def test_an_interrupted_run_is_exit_130_and_says_how_to_go_on(
     assert run(["run", str(tiny / "movie.ome.tif"), "--out", str(tmp_path / "o"), "--device", "cpu"]) == 130
     assert "run the same command again" in capsys.readouterr().err
     assert pd.read_csv(tmp_path / "o/movies.csv").empty
+
+
+def test_a_sample_sheet_is_checked_without_movies_being_analysed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.tif", "b.tif"):
+        (tmp_path / name).touch()
+    sheet = tmp_path / "s.csv"
+    sheet.write_text("path,condition,control\na.tif,NK,\nb.tif,none,no_exosome\n")
+    assert run(["samples", "check", str(sheet)]) == 0
+    text = capsys.readouterr().out
+    assert "NK: 1 well(s), no donor(s), 1 movie(s)" in text
+    assert "1 and 1 wells (described only): NK against none" in text
+    assert "note: one well only: NK, none" in text
+
+
+def test_folders_and_pattern_of_a_sheet_go_together(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["samples", "init", "--pattern", "{condition}"]) == 2
+    one_line(capsys, "INPUT and --pattern go together")

@@ -126,6 +126,24 @@ def test_whatever_decides_the_result_is_analysed_again(
     assert go(movies, tmp_path / "o", **changes).done == ["a", "b", "c"]
 
 
+def test_settings_of_the_experiment_analyse_no_movie_again(
+    stage: Stage, movies: Path, tmp_path: Path
+) -> None:
+    go(movies, tmp_path / "o")
+    settings = Settings.from_mapping({"experiment": {"lag_h": 2.0}})
+    assert go(movies, tmp_path / "o", settings=settings).skipped == ["a", "b", "c"]
+
+
+def test_an_experiment_that_fails_costs_no_movie_and_is_said(
+    stage: Stage, movies: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "s.csv").write_text("path,condition\nin/*.tif,NK\n")
+    said: list[str] = []
+    outcome = go(movies, tmp_path / "o", samples=tmp_path / "s.csv", say=said.append)
+    assert (outcome.done, outcome.exit_code, outcome.experiment) == (["a", "b", "c"], 0, None)
+    assert said[-1].startswith("experiment: failed: ") and "cells.parquet" in said[-1]
+
+
 def test_only_the_movie_that_changed_is_analysed_again(stage: Stage, movies: Path, tmp_path: Path) -> None:
     go(movies, tmp_path / "o")
     write(movies / "b.tif", 1)

@@ -6,7 +6,6 @@ from exovision.events.rates import (
     cell_hours,
     distance_profile,
     frame_weights_s,
-    kaplan_meier,
     poisson_interval,
 )
 
@@ -31,22 +30,6 @@ def test_cell_hours_add_up_the_time_that_each_cell_was_seen():
     assert cell_hours(fates, np.arange(11) * 360.0) == pytest.approx(1.0 + 0.3)
     assert cell_hours(fates.iloc[:0], np.arange(11.0)) == 0.0
     assert cell_hours(fates.iloc[:1] * 0, np.array([0.0])) == 0.0
-
-
-def test_survival_equals_the_textbook():
-    """Times 3 5* 5 8 10* (a star: censored): 0.8, 0.6, 0.3."""
-    curve = kaplan_meier(np.array([3.0, 5, 5, 8, 10]), np.array([True, False, True, True, False]))
-    assert curve.time_s.tolist() == [3.0, 5.0, 8.0]
-    assert curve.survival.tolist() == pytest.approx([0.8, 0.6, 0.3])
-    assert curve.median_s == 8.0
-    # Greenwood on the log-log scale at the first step
-    reach = 1.959964 * np.sqrt(1 / (5 * 4)) / -np.log(0.8)
-    assert (curve.lo[0], curve.hi[0]) == pytest.approx((0.8 ** np.exp(reach), 0.8 ** np.exp(-reach)))
-
-
-def test_survival_without_dockings_is_empty():
-    curve = kaplan_meier(np.empty(0), np.empty(0, dtype=bool))
-    assert curve.time_s.size == 0 and np.isnan(curve.median_s)
 
 
 def test_every_exosome_counts_once_in_the_profile():

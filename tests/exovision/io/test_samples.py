@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from exovision.errors import InputError, SettingsError
-from exovision.io.samples import COLUMNS, read_samples, template
+from exovision.io.samples import COLUMNS, read_samples, sheet_from_folders, template
 
 
 def sheet(folder: Path, text: str) -> Path:
@@ -98,3 +99,47 @@ def test_the_template_has_every_column_and_passes_its_own_check(tmp_path: Path) 
     assert tuple(pd.read_csv(tmp_path / "samples.csv").columns) == COLUMNS
     facts = read_samples(tmp_path / "samples.csv").facts_for(tmp_path / "day1" / "x.ome.tif")
     assert facts["condition"] == "NK exosomes"
+
+
+def listed(folder: Path, *names: str) -> list[tuple[Path, Path]]:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return [(folder / name, folder) for name in names]
+
+
+def test_facts_are_read_off_the_names_of_folders(tmp_path: Path) -> None:
+    paths = listed(tmp_path, "NK_tumour/D1/A1.ome.tif", "none_resting/D2/B12.tif", "odd.tif")
+    text = sheet_from_folders(paths, "{source}_{target_type}/{donor}/{well}", beside=tmp_path)
+    (tmp_path / "s.csv").write_text(text, encoding="utf-8")
+    samples = read_samples(tmp_path / "s.csv")
+    assert samples.facts_for(paths[0][0]) == {
+        "source": "NK",
+        "target_type": "tumour",
+        "donor": "D1",
+        "well": "A1",
+    }
+    assert samples.facts_for(paths[1][0])["well"] == "B12"
+    assert samples.facts_for(paths[2][0]) == {}
+
+
+def test_a_pattern_may_name_the_first_folders_only_and_columns_of_its_own(tmp_path: Path) -> None:
+    paths = listed(tmp_path, "plate 1/NK/x.tif", "plate 1/NK/y.tif")
+    text = sheet_from_folders(paths, "plate {plate}/{condition}", beside=tmp_path / "sheets")
+    rows = pd.read_csv(io.StringIO(text))
+    assert list(rows["path"]) == ["../plate 1/NK/x.tif", "../plate 1/NK/y.tif"]
+    assert list(rows["condition"]) == ["NK", "NK"] and list(rows["plate"]) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("plain", "must name columns in braces"),
+        ("{donor}/{donor}", "each once"),
+        ("{path}", "not `path`"),
+        ("{donor}/{well}/{source}/deeper", "fits no movie, such as a.tif"),
+    ],
+)
+def test_a_folder_pattern_that_cannot_work_is_told(pattern: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=message):
+        sheet_from_folders(listed(tmp_path, "a.tif"), pattern, beside=tmp_path)
