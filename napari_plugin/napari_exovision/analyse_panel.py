@@ -37,7 +37,7 @@ from napari_exovision.open_dialog import ask_movies
 from napari_exovision.panel import Panel, button
 from napari_exovision.plan import Channel, LayerLabels, Plan, physical
 from napari_exovision.previews import show_preview
-from napari_exovision.say import complain, say, warn
+from napari_exovision.say import complain, in_panel_words, say, warn
 from napari_exovision.work import Task
 
 UNUSED = "not used"
@@ -333,10 +333,10 @@ class AnalysePanel(Panel):
     def start_check(self) -> None:
         """Say what the movie holds and what can be told from it."""
         plan = self.plan()
-        self._start("looking", lambda progress: plan.describe(), lambda lines: self._tell("\n".join(lines)))
+        self._start("looking", lambda progress: plan.describe(), self._tell)
 
-    def _tell(self, text: str) -> None:
-        self.facts.setText(text)
+    def _tell(self, lines: list[str]) -> None:
+        self.facts.setText("\n".join(in_panel_words(line) for line in lines))
 
     def start_preview(self) -> None:
         """Find cells and spots in the frame that is shown."""

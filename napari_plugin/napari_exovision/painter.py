@@ -97,7 +97,8 @@ class PictureLabel(QLabel):
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setWordWrap(True)
         self.setMinimumHeight(60)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        high = QSizePolicy.Policy.Fixed if tall else QSizePolicy.Policy.Ignored
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, high)
 
     def show_picture(self, pixels: NDArray[np.uint8] | None, otherwise: str = "") -> None:
         """Show pixels of shape (Y, X, 4), or a text if there are none."""

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -131,7 +132,9 @@ class ResultsPanel(Panel):
         for name, pixels in pictures.items():
             label = PictureLabel("", tall=True)
             label.show_picture(pixels)
-            self.charts.addWidget(QLabel(name))
+            title = QLabel(name)
+            title.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+            self.charts.addWidget(title)
             self.charts.addWidget(label)
 
     def _folder(self) -> Path:

@@ -76,8 +76,9 @@ def follow(work: Callable[[Progress], Value], stop: Event) -> Generator[Step | N
                 yield steps.get(timeout=HEARTBEAT_S)
             except Empty:
                 yield None
-    finally:
+    except GeneratorExit:
         stop.set()
+        raise
     return ended.get()
 
 
