@@ -315,7 +315,10 @@ def long(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _memory(density: int, frames: int) -> dict[str, Any]:
-    """Link frames of walks that are repeated to and fro; return the peak of the memory above the table."""
+    """Link frames of walks that are repeated to and fro; return the memory above the table, at most.
+
+    The peak is that of the whole process, the making of the table included.
+    """
     base = walks(WalkConditions(exosomes=density, frames=50, shape_px=(1024, 1024)), seed=1).spots
     by_frame = [rows for _, rows in base.groupby("frame")]
     order = [*range(50), *range(48, 0, -1)]
@@ -334,7 +337,7 @@ def _memory(density: int, frames: int) -> dict[str, Any]:
         "tracks": int(tracks.max()),
         "ms/frame": 1000 * (time.perf_counter() - started) / frames,
         "table, GB": float(spots.memory_usage().sum()) / 2**30,
-        "peak above the table, GB": peak - before,
+        "above the table, at most, GB": peak - before,
     }
 
 
