@@ -158,7 +158,7 @@ def _path(steps: Floats, conditions: WalkConditions, mode: int) -> Floats:
     path = np.zeros_like(steps)
     for i in range(1, len(steps)):
         path[i] = 0.6 * path[i - 1] + 0.8 * steps[i]
-    return path + steps[0]
+    return np.asarray(path + steps[0], dtype=np.float64)
 
 
 def _detect(rng: np.random.Generator, rows: pd.DataFrame, conditions: WalkConditions) -> pd.DataFrame:
