@@ -1,4 +1,4 @@
-"""What commands share: common options; text to standard output or to a new file, remarks to standard error."""
+"""What commands share: common options, text to standard output or a new file, remarks to standard error."""
 
 from __future__ import annotations
 
