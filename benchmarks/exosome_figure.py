@@ -20,6 +20,7 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     panels = [(part, panel) for part, panel in PANELS if part in found]
     if not panels:
         return
+    plt.style.use("default")  # some peers change it when they are imported
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.6 * rows), squeeze=False)
@@ -76,7 +77,7 @@ def _linking(axis: Any, table: pd.DataFrame) -> None:
     best = table.loc[table.groupby(["scene", "method"])["beta"].idxmax()]
     moderate = best[best["scene"] == "moderate"]
     _bars(axis, moderate, "beta")
-    axis.set(title="Tracks, 1000 per frame, moderate scene")
+    axis.set(title="Tracks, 1000 per frame")
 
 
 def _bars(axis: Any, table: pd.DataFrame, value: str) -> None:
@@ -109,6 +110,8 @@ def _growth(axis: Any, table: pd.DataFrame) -> None:
     axis.set(
         xscale="log", yscale="log", xlabel="spots per frame", ylabel="ms per frame", title="Cost with density"
     )
+    axis.set_xticks([250, 500, 1000, 2000, 5000], ["250", "500", "1000", "2000", "5000"])
+    axis.set_xticks([], minor=True)
     axis.legend(fontsize=8)
 
 

@@ -8,8 +8,9 @@ Parts: `grid` (SNR × density × background: F1, error over the Cramér–Rao bo
 (probabilities against what is true), `linking` (alpha, beta and JSC of the Particle Tracking Challenge),
 `growth` (cost with density and length), `long` (memory of 5,000 spots a frame over 1,000 frames). Times are
 medians over the frames, or over repeats. Every peer is shown with the best of several settings in each cell,
-chosen on the very frames that are scored; exovision has its defaults. A peer that is not installed is left out,
-and said so (`pip install exovision[benchmark]`). Tables go to standard output, with a figure also to `--out`.
+chosen on the frames that are scored; exovision has its defaults. A peer not installed is left out, and
+the run says so (`pip install exovision[benchmark]`). Tables go to standard output, with a figure also to
+`--out`.
 """
 
 from __future__ import annotations
@@ -314,7 +315,10 @@ def long(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _memory(density: int, frames: int) -> dict[str, Any]:
-    """Link frames of walks that are repeated to and fro; return the peak of the memory above the table."""
+    """Link frames of walks that are repeated to and fro; return the memory above the table, at most.
+
+    The peak is that of the whole process, the making of the table included.
+    """
     base = walks(WalkConditions(exosomes=density, frames=50, shape_px=(1024, 1024)), seed=1).spots
     by_frame = [rows for _, rows in base.groupby("frame")]
     order = [*range(50), *range(48, 0, -1)]
@@ -333,7 +337,7 @@ def _memory(density: int, frames: int) -> dict[str, Any]:
         "tracks": int(tracks.max()),
         "ms/frame": 1000 * (time.perf_counter() - started) / frames,
         "table, GB": float(spots.memory_usage().sum()) / 2**30,
-        "peak above the table, GB": peak - before,
+        "above the table, at most, GB": peak - before,
     }
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from exovision.cli_samples import samples_app
-from exovision.console import emit, say
+from exovision.cli_train import train_app
+from exovision.console import Device, Out, Seed, emit, say
 from exovision.errors import Cancelled, ExovisionError, InputError, SettingsError
 from exovision.progress import progress_bars
 
@@ -27,7 +28,6 @@ app = typer.Typer(
 )
 settings_app = typer.Typer(help="Write the default settings or their schema.")
 models_app = typer.Typer(help="The network weights that come with exovision.")
-train_app = typer.Typer(help="Train the networks.")
 app.add_typer(settings_app, name="settings")
 app.add_typer(samples_app, name="samples")
 app.add_typer(models_app, name="models")
@@ -36,7 +36,6 @@ app.add_typer(train_app, name="train")
 INTERRUPTED = 130
 
 Inputs = Annotated[list[Path], typer.Argument(help="Files or folders; every movie found is used.")]
-Out = Annotated[Path, typer.Option("--out", help="Output folder.")]
 Channels = Annotated[
     str | None, typer.Option(help="Roles and channel numbers, such as exosome=0,cell=1,nucleus=2.")
 ]
@@ -52,8 +51,6 @@ Pattern = Annotated[
     str | None,
     typer.Option(help="Regular expression with named groups t c z p well, for folders of single images."),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
 
 
 def main() -> None:
@@ -316,43 +313,6 @@ def models_verify() -> int:
             typer.echo(f"{name}  intact")
     except exovision_models.WeightsError as error:
         raise InputError(str(error)) from error
-    return 0
-
-
-@train_app.command("cells")
-def train_cells(
-    out: Out,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Pictures X.tif with corrected labels X_labels.tif, beside simulation."),
-    ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from.")] = None,
-    simulated: Annotated[int | None, typer.Option(min=0, help="Simulated frames to learn from.")] = None,
-    hold_out: Annotated[bool, typer.Option(help="Keep two in five pictures for the figures.")] = True,
-    seed: Seed = 0,
-    device: Device = "auto",
-) -> int:
-    """Train the cell network from scratch and print its figures on what it never saw."""
-    from exovision.io.folders import make_folder
-    from exovision.training.cells import CellTraining
-    from exovision.training.cells import train_cells as train
-    from exovision.training.evaluation import evaluate_cells
-
-    training = CellTraining(seed=seed)
-    training = replace(
-        training,
-        steps=training.steps if steps is None else steps,
-        simulated=training.simulated if simulated is None else simulated,
-    )
-    make_folder(out)
-    with progress_bars() as watch:
-        bar = watch("cells")
-        weights = train(out, data=data, training=training, hold_out=hold_out, device=device, progress=bar)
-        unseen = data if hold_out else None
-        figures = evaluate_cells(weights, data=unseen, device=device, progress=bar)
-    for name, values in figures.items():
-        typer.echo(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
-    say(f"weights: {weights}; use them with the setting cells.weights")
     return 0
 
 

@@ -1,12 +1,17 @@
-"""What commands write: text to standard output or to a new file, remarks to standard error."""
+"""What commands share: common options; text to standard output or to a new file, remarks to standard error."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from exovision.errors import OutputError, SettingsError
+
+Out = Annotated[Path, typer.Option("--out", help="Output folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
 
 
 def say(text: str) -> None:

@@ -13,6 +13,20 @@ class InputError(ExovisionError):
     """A movie, label image, table or folder that cannot be used as it is."""
 
 
+class MissingFactError(InputError):
+    """A movie that does not say something which must not be guessed.
+
+    Attributes
+    ----------
+    fact : str
+        The argument of `exovision.read` that gives it.
+    """
+
+    def __init__(self, fact: str, text: str) -> None:
+        super().__init__(text)
+        self.fact = fact
+
+
 class SettingsError(ExovisionError):
     """A setting, method name, channel or option that does not exist or has a wrong value."""
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exovision.calibration import median_interval_s, regular_times
 from exovision.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIXED_ROLES = ("exosome", "content", "cell", "nucleus", "annexin", "caspase", "pi")
 Projection = str | int
@@ -70,6 +73,59 @@ class ArraySource:
 
 
 @dataclass(frozen=True)
+class Ruling:
+    """What a person decided of one interval of one exosome.
+
+    Attributes
+    ----------
+    exosome_id : int
+    kind : str
+        "docking" or "surfing".
+    start_frame, end_frame : int
+        Both included.
+    holds : bool
+        True: it is one, whatever was computed; False: it is none.
+    ending : str or None
+        How a docking that holds ended: "detached" or "loss_unresolved"; None as computed.
+    """
+
+    exosome_id: int
+    kind: str
+    start_frame: int
+    end_frame: int
+    holds: bool
+    ending: str | None = None
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an analysis need not find because it is given.
+
+    Attributes
+    ----------
+    labels : LabelStack, optional
+        Label images; replace the segmentation and keep their ids.
+    every_frame : bool
+        Whether the labels count in frames in which the cell channel was not acquired.
+    spots : DataFrame, optional
+        Columns of `exovision.schema.SPOTS`; replace detection and, by their `exosome_id`, linking.
+    rulings : tuple of Ruling
+        Events decided by a person; they win over what is computed.
+    """
+
+    labels: LabelStack | None = None
+    every_frame: bool = True
+    spots: pd.DataFrame | None = None
+    rulings: tuple[Ruling, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the record of a run says of tables corrected by hand; nothing if there were none."""
+        if self.spots is None:
+            return {}
+        return {"by_hand": {"spots_and_tracks": True, "rulings": len(self.rulings)}}
+
+
+@dataclass(frozen=True)
 class Movie:
     """A time-lapse movie whose planes are read when they are asked for.
 
@@ -97,6 +153,8 @@ class Movie:
         What was assumed or overridden while reading, for the user.
     facts : mapping
         The movie's row of the sample sheet.
+    reading : mapping
+        The arguments with which `exovision.read` opens it again; empty for arrays.
     """
 
     name: str
@@ -110,6 +168,7 @@ class Movie:
     path: str = ""
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_array(
@@ -184,7 +243,10 @@ class Movie:
         InputError
             If a plane cannot be read or holds NaN or infinite values.
         """
-        c = self.roles[role]
+        return self.channel_image(t, self.roles[role])
+
+    def channel_image(self, t: int, c: int) -> NDArray[np.float32]:
+        """Return channel number `c` of one frame, as `image` does of a role; raises as it does."""
         if isinstance(self.projection, int):
             image = self.source.plane(t, c, self.projection).astype(np.float32)
         else:
@@ -192,6 +254,7 @@ class Movie:
             combine = np.max if self.projection == "max" else np.mean
             image = (planes[0] if len(planes) == 1 else combine(planes, axis=0)).astype(np.float32)
         if not np.isfinite(image).all():
+            role = next((role for role, index in self.roles.items() if index == c), self.channel_names[c])
             raise InputError(
                 f"{self.path or self.name}: pixels must be finite numbers, got NaN or infinity in frame {t}, "
                 f"channel {c} ({role}); replace or cut out these frames"

@@ -60,7 +60,7 @@ EXOSOMES: Mapping[str, str] = {
     **dict.fromkeys(("exosome_id", "first_frame", "last_frame", "n_spots", "cell_id"), INT),
     "mean_counts": FLOAT,
     **_with_interval("diffusion_um2_s"),
-    "alpha": FLOAT,
+    **_with_interval("alpha"),
     "comoving": BOOL,
     "min_membrane_distance_um": FLOAT,
     "aggregate_probability": FLOAT,

@@ -45,7 +45,11 @@ class CorrectionSettings(Stage):
 class CellSettings(Stage):
     """How cells are found and followed."""
 
-    segmenter: str = Field("embedded", description="how cells are found")
+    segmenter: str = Field(
+        "embedded",
+        description="how cells are found",
+        json_schema_extra={"enum": [*sorted(SEGMENTERS.places)]},
+    )
     weights: str | None = Field(
         None, description="weights file from `train cells`; None: those that come along"
     )
@@ -82,7 +86,7 @@ class ExosomeSettings(Stage):
     min_probability: float = Field(
         0.5, ge=0, le=1, description="spots below are left out unless a track bears them out"
     )
-    max_gap_frames: int = Field(4, ge=0, description="frames that an exosome may be missing")
+    max_gap_frames: int = Field(8, ge=0, description="frames that an exosome may be missing")
     max_step_um: float = Field(0.9, gt=0, description="largest step between consecutive frames")
     min_track_spots: int = Field(3, ge=1, description="shorter tracks stay unlinked spots")
 
@@ -101,7 +105,7 @@ class EventSettings(Stage):
         0.6, ge=0, le=1, description="least probability of resting on the membrane, mean over a docking"
     )
     docked_min_frames: int = Field(3, ge=2, description="shortest docking, frames")
-    docked_max_gap_frames: int = Field(4, ge=0, description="gap inside one docking that is bridged")
+    docked_max_gap_frames: int = Field(8, ge=0, description="gap inside one docking that is bridged")
     free_diffusion_um2_s: float = Field(5.0, gt=0, description="freely diffusing vesicle, for chance dwell")
     stuck_sigmas: float = Field(
         3.0, gt=0, description="membrane motion that shows a spot is fixed to the glass"

@@ -12,9 +12,9 @@ from exovision.batch.jobs import Job
 from exovision.events.identifiability import NOT_ASSESSED, docking_limits
 from exovision.exosomes.detection import Detector
 from exovision.nets.device import resolve_device
-from exovision.pipeline import PREPARATION_FRAMES
 from exovision.records import LabelStack, Movie
 from exovision.settings import Settings
+from exovision.sweep import PREPARATION_FRAMES
 
 SECONDS_PER_MEGAPIXEL = 2.0
 """One CPU thread, per frame of a movie with exosomes and cells; `benchmarks/whole.py` measures it."""
@@ -49,21 +49,25 @@ def validate_job(job: Job, *, device: str) -> list[str]:
     -----
     At most `PREPARATION_FRAMES` images of the exosome channel are read.
     """
-    place = resolve_device(device)
     movie, labels = job.open()
     try:
-        lines = [
-            *_shape(movie),
-            *_calibration(movie, job),
-            *_channels(movie, labels, job.settings),
-            *_exosomes(movie, labels, job.settings),
-            f"memory: about {memory_gb(movie, job.settings):.1f} GB, whatever the length",
-            f"time: about {_duration(seconds(movie))} on one CPU thread; networks run on {place}",
-            *(f"note: {note}" for note in movie.notes),
-        ]
+        return [movie.name, *(f"  {line}" for line in describe(job, movie, labels, device=device))]
     finally:
         movie.source.close()
-    return [movie.name, *(f"  {line}" for line in lines)]
+
+
+def describe(job: Job, movie: Movie, labels: LabelStack | None, *, device: str) -> list[str]:
+    """Return the lines of `validate_job` without the name, of a movie that is open already."""
+    place = resolve_device(device)
+    return [
+        *_shape(movie),
+        *_calibration(movie, job),
+        *_channels(movie, labels, job.settings),
+        *_exosomes(movie, labels, job.settings),
+        f"memory: about {memory_gb(movie, job.settings):.1f} GB, whatever the length",
+        f"time: about {_duration(seconds(movie))} on one CPU thread; networks run on {place}",
+        *(f"note: {note}" for note in movie.notes),
+    ]
 
 
 def seconds(movie: Movie) -> float:
@@ -189,4 +193,4 @@ def _duration(value_s: float) -> str:
     for unit, length in (("h", 3600.0), ("min", 60.0)):
         if value_s >= 2 * length:
             return f"{value_s / length:.3g} {unit}"
-    return f"{value_s:.2g} s"
+    return f"{value_s:.3g} s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,9 @@ from scipy.special import expit
 from exovision.events.comotion import Comotion, judge
 from exovision.events.decoding import OUTSIDE, SLOW
 from exovision.events.motion import Track, main_cell
+from exovision.events.rulings import overrule
 from exovision.numerics.diffusion import Diffusion
+from exovision.records import Ruling
 from exovision.settings import EventSettings
 
 Floats = NDArray[np.float64]
@@ -85,6 +87,7 @@ class Docking:
         Along the membrane, in the cell's frame.
     comotion : Comotion
     probability : float
+        1 if a person said so.
     censored : str
         none, left, right or both.
     outcome : str or None
@@ -92,6 +95,8 @@ class Docking:
         until it docks again.
     over_at : int or None
         For a detachment, the first spot outside the band; for a loss, the last spot seen.
+    end_told : bool
+        Whether a person said how it ended.
     """
 
     track: Track
@@ -104,6 +109,7 @@ class Docking:
     censored: str
     outcome: str | None
     over_at: int | None
+    end_told: bool = False
 
     @property
     def frames(self) -> tuple[int, int]:
@@ -134,6 +140,7 @@ def find_dockings(
     *,
     clock: Clock,
     settings: EventSettings,
+    rulings: Sequence[Ruling] = (),
 ) -> list[Docking]:
     """Find the intervals in which an exosome is docked.
 
@@ -150,6 +157,8 @@ def find_dockings(
         Their probabilities.
     clock : Clock
     settings : EventSettings
+    rulings : sequence of Ruling
+        What a person decided of dockings of this exosome; wins over all of the above.
 
     Returns
     -------
@@ -165,20 +174,20 @@ def find_dockings(
     sure = [
         part for part in parts if float(np.mean(probabilities[part, SLOW])) >= settings.docked_min_probability
     ]
-    judged = [(part, _judge(track, part, clock, settings)) for part in sure]
-    held = [(part, *verdict) for part, verdict in judged if verdict is not None]
-    ends = [part.start for part, *_ in held[1:]] + [len(track)]
+    held = overrule([part for part in sure if _is_docking(track, part, clock, settings)], rulings, track)
+    ends = [part.start for part, _ in held[1:]] + [len(track)]
     return [
         _docking(
             track,
             part,
-            moves,
-            together,
+            _along(track, part, clock),
+            judge(track, part, settings),
             probability=float(np.mean(probabilities[part, SLOW])),
             ending=_ending(track, path, part, end, clock, settings),
             clock=clock,
+            ruling=ruling,
         )
-        for (part, moves, together), end in zip(held, ends)
+        for (part, ruling), end in zip(held, ends)
     ]
 
 
@@ -216,20 +225,20 @@ def _on_one_cell(nearest: Ints) -> Iterator[tuple[int, int]]:
     yield from zip([0, *changes.tolist()], [*changes.tolist(), len(nearest)])
 
 
-def _judge(
-    track: Track, part: slice, clock: Clock, settings: EventSettings
-) -> tuple[Diffusion, Comotion] | None:
-    """Return how a part of a track moves, None if it is no docking."""
+def _is_docking(track: Track, part: slice, clock: Clock, settings: EventSettings) -> bool:
     if not _long_enough(track, part, clock, settings):
-        return None
+        return False
     distance = track.distance_um[part]
     if not np.isfinite(distance).any() or abs(float(np.nanmedian(distance))) > track.band_um(settings):
-        return None
-    moves = track.diffusion(part, exposure_s=clock.exposure_s, axes=1)
-    if moves.d_um2_s >= settings.docked_max_diffusion_um2_s:
-        return None
-    together = judge(track, part, settings)
-    return None if together.stuck else (moves, together)
+        return False
+    # Too few spots for an estimate (NaN) are no reason against a docking.
+    fast = _along(track, part, clock).d_um2_s >= settings.docked_max_diffusion_um2_s
+    return not fast and not judge(track, part, settings).stuck
+
+
+def _along(track: Track, part: slice, clock: Clock) -> Diffusion:
+    """Return the diffusion along the membrane, in the cell's frame."""
+    return track.diffusion(part, exposure_s=clock.exposure_s, axes=1)
 
 
 def _long_enough(track: Track, part: slice, clock: Clock, settings: EventSettings) -> bool:
@@ -248,10 +257,15 @@ def _docking(
     probability: float,
     ending: tuple[str | None, int | None],
     clock: Clock,
+    ruling: Ruling | None,
 ) -> Docking:
     if together.comoving is not None:
         probability *= float(expit(together.log_ratio))
     outcome, over_at = ending
+    told = ruling.ending if ruling else None
+    if told is not None:
+        after = min(part.stop, len(track) - 1)
+        outcome, over_at = told, after if told == "detached" else part.stop - 1
     left = clock.begins(int(track.frames[part.start]))
     right = outcome == "left_focus" or clock.ends(int(track.frames[part.stop - 1]))
     return Docking(
@@ -261,10 +275,11 @@ def _docking(
         cell_id=main_cell(track.nearest[part], track.distance_um[part]),
         diffusion=moves,
         comotion=together,
-        probability=probability,
-        censored=CENSORED[left, right],
+        probability=1.0 if ruling else probability,
+        censored=CENSORED[left, right and told is None],
         outcome=outcome,
         over_at=over_at,
+        end_told=told is not None,
     )
 
 

@@ -25,6 +25,7 @@ from exovision.events.tables import (
     fill_fates,
     fill_spots,
 )
+from exovision.records import Ruling
 from exovision.settings import EventSettings
 
 Floats = NDArray[np.float64]
@@ -45,6 +46,7 @@ def find_events(
     settings: EventSettings,
     zone_areas: pd.DataFrame,
     exposure_s: float | None = None,
+    rulings: Sequence[Ruling] = (),
 ) -> EventTables:
     """Say what every exosome did at the cells' membranes.
 
@@ -67,6 +69,8 @@ def find_events(
         `cell_id band_um2 ring_um2`, any number of rows per cell.
     exposure_s : float, optional
         Exposure of the exosome channel, 0 if unknown.
+    rulings : sequence of Ruling
+        Events that a person decided; they win over what is computed.
 
     Returns
     -------
@@ -86,7 +90,8 @@ def find_events(
     jitter = outline_jitter_um(tracks)
     decoded = _decode(tracks, max(jitter, settings.membrane_sigma_um), clock, settings)
     stories = [
-        tell_story(track, *found, clock=clock, settings=settings) for track, found in zip(tracks, decoded)
+        tell_story(track, *found, clock=clock, settings=settings, rulings=rulings)
+        for track, found in zip(tracks, decoded)
     ]
     dockings = [docking for story in stories for docking in story.dockings]
     se_um = float(np.median(np.concatenate([t.se_um for t in tracks]))) if tracks else float("nan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,9 @@ from exovision.events.dockings import (
     runs,
 )
 from exovision.events.motion import Track
+from exovision.events.rulings import about, overrule
 from exovision.numerics.diffusion import diffusion
+from exovision.records import Ruling
 from exovision.settings import EventSettings
 
 Floats = NDArray[np.float64]
@@ -80,7 +83,13 @@ def chance_dwell_s(band_um: float, settings: EventSettings) -> float:
 
 
 def tell_story(
-    track: Track, path: Ints, probabilities: Floats, *, clock: Clock, settings: EventSettings
+    track: Track,
+    path: Ints,
+    probabilities: Floats,
+    *,
+    clock: Clock,
+    settings: EventSettings,
+    rulings: Sequence[Ruling] = (),
 ) -> Story:
     """Give every spot of a track its state, and find its dockings and surfing.
 
@@ -91,6 +100,8 @@ def tell_story(
         From `exovision.events.decoding.decode`.
     clock : Clock
     settings : EventSettings
+    rulings : sequence of Ruling
+        What a person decided of events, of any exosome.
 
     Returns
     -------
@@ -101,14 +112,15 @@ def tell_story(
     Without depth nothing is called `inside`: below the band a spot is `under_projection`.
     """
     whole = judge(track, slice(None), settings)
-    if whole.stuck:
+    on_docking, on_surfing = (about(rulings, track.exosome_id, kind) for kind in ("docking", "surfing"))
+    if whole.stuck and not any(ruling.holds for ruling in (*on_docking, *on_surfing)):
         return Story(track, np.full(len(track), "stuck", dtype=object), [], [], whole)
-    dockings = find_dockings(track, path, probabilities, clock=clock, settings=settings)
+    dockings = find_dockings(track, path, probabilities, clock=clock, settings=settings, rulings=on_docking)
     states = _places(track, path, clock, settings)
     docked = np.zeros(len(track), dtype=bool)
     for docking in dockings:
         docked[docking.start : docking.stop] = True
-    surfing = _find_surfing(track, (path != BELOW) & ~docked, clock, settings)
+    surfing = _ruled(_find_surfing(track, (path != BELOW) & ~docked, clock, settings), on_surfing, track)
     for part in surfing:
         states[part.start : part.stop] = "surfing"
     states[docked] = "docked"
@@ -130,6 +142,16 @@ def _places(track: Track, path: Ints, clock: Clock, settings: EventSettings) -> 
         if stop - start >= TETHERED_MIN_FRAMES and stays:
             states[part] = "stuck" if judge(track, part, settings).stuck else "tethered"
     return states
+
+
+def _ruled(found: Sequence[Surfing], rulings: Sequence[Ruling], track: Track) -> list[Surfing]:
+    """Return the stretches of surfing that a person left, and those that a person added."""
+    computed = {part.start: part for part in found}
+    held = overrule([slice(part.start, part.stop) for part in found], rulings, track)
+    return [
+        computed[part.start] if ruling is None else Surfing(track, part.start, part.stop, 1.0)
+        for part, ruling in held
+    ]
 
 
 def _find_surfing(

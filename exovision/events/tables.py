@@ -151,6 +151,8 @@ def _end_row(docking: Docking, at: int, probabilities: Floats, identifiable: boo
     """Return the row of a detachment or an unresolved loss, shown by spot `at`."""
     detached = docking.outcome == "detached"
     outside = float(np.mean(probabilities[at : at + OUTSIDE_SPOTS, OUTSIDE])) if detached else 0.0
+    if docking.end_told:
+        outside = float(detached)
     return (
         _row(docking.track, "detachment" if detached else "loss_unresolved", at, at + 1)
         | {"cell_id": docking.cell_id or None, "identifiable": identifiable and detached}
@@ -201,7 +203,7 @@ ALWAYS = (
     "dwell_censored",
     "outcome",
 )
-MOTION = ("diffusion_um2_s", "diffusion_um2_s_lo", "diffusion_um2_s_hi", "alpha")
+MOTION = ("diffusion_um2_s", "diffusion_um2_s_lo", "diffusion_um2_s_hi", "alpha", "alpha_lo", "alpha_hi")
 FACTS = (*ALWAYS, *MOTION)
 
 

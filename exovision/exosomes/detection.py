@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,9 @@ USUAL_SIGMA_UM = 0.13
 """PSF standard deviation of a high-aperture objective in green to red light."""
 
 REFERENCE_AREA_PX = 512.0**2
+SAME_PLACE_SIGMAS, FAINT = 3.0, 2.0
+"""A spot that a person points at lies within this many widths of the PSF, and its peak rises by at least this
+many standard deviations of the filtered noise (P)."""
 LEAST_PROBABILITY = 0.02
 """Peaks below are noise beyond doubt; those above may be borne out by their tracks."""
 
@@ -35,6 +38,12 @@ COLUMNS = (
     *("counts", "photons", "background", "sigma_px", "snr", "probability"),
     *("counts_se", "background_se", "sigma_se_px"),
 )
+FLAGS = ("saturated", "border", "wide", "narrow")
+"""Why a spot's measures may not be trusted, in the column `flags`."""
+
+BORDER_SIGMAS, WIDE_RATIO, FLAG_SES = 2.0, 1.3, 3.0
+"""Spots so near the border, or so much wider or narrower than the PSF and by so many standard errors, are
+flagged."""
 
 
 class Detector:
@@ -115,7 +124,8 @@ class Detector:
             One row a spot, by frame and y: `frame`; `y_px`, `x_px` and their standard errors; `counts`
             integrated over the spot without background; `photons`, NaN unless the gain was given;
             `background` in counts per pixel above the camera's offset; `sigma_px`, fitted freely; `snr`
-            = A/√(A + b + r²); `probability`; standard errors of `counts`, `background` and `sigma_px`.
+            = A/√(A + b + r²); `probability`; standard errors of `counts`, `background` and `sigma_px`; and
+            `flags`, words of `FLAGS` or null.
 
         Raises
         ------
@@ -130,11 +140,54 @@ class Detector:
         chance = Probability(self._judge, self.camera, self.sigma_px, area)
         finder = self._finder_for((images.shape[1], images.shape[2]), chance)
         judge = chance.together if finder.together else chance.alone
-        tables = [
-            _rows(finder.find(image), frame, self.camera, judge) for image, frame in zip(images, frames)
-        ]
-        values = np.concatenate(tables) if tables else np.empty((0, len(COLUMNS)))
-        return pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
+        found = [finder.find(image) for image in images]
+        likely = [judge(spots) for spots in found]
+        kept = [probability >= LEAST_PROBABILITY for probability in likely]
+        found = [spots.only(chosen) for spots, chosen in zip(found, kept)]
+        likely = [probability[chosen] for probability, chosen in zip(likely, kept)]
+        return _table(found, likely, frames, self.camera, self.sigma_px)
+
+    def measure_at(
+        self, image: NDArray[np.float32], frame: int, place_px: tuple[float, float]
+    ) -> pd.DataFrame:
+        """Measure the spot at a place that a person pointed at, also one too faint to be found.
+
+        Parameters
+        ----------
+        image : ndarray of shape (Y, X)
+            Counts.
+        frame : int
+        place_px : tuple of float
+            (y, x).
+
+        Returns
+        -------
+        DataFrame
+            One row, columns as from `detect`.
+
+        Raises
+        ------
+        InputError
+            If `prepare` was not called, or no spot can be fitted within three widths of the PSF.
+        """
+        for find in (self.detect, self._detect_faint):
+            table = find(image[None], range(frame, frame + 1))
+            gaps = np.hypot(table["y_px"] - place_px[0], table["x_px"] - place_px[1])
+            if len(table) and gaps.min() <= SAME_PLACE_SIGMAS * self.sigma_px:
+                return table.iloc[[int(gaps.argmin())]].reset_index(drop=True)
+        at = f"({place_px[0]:.1f}, {place_px[1]:.1f})"
+        raise InputError(f"a spot of light was wanted at {at} px in frame {frame}, there is none to fit")
+
+    def _detect_faint(self, images: NDArray[np.float32], frames: range) -> pd.DataFrame:
+        """Return every peak that can be fitted by itself, however improbable."""
+        assert self.camera is not None
+        shape = (images.shape[1], images.shape[2])
+        finder = SpotFinder(
+            self.camera, sigma_px=self.sigma_px, threshold=FAINT, shape=shape, halo=self._halo, together=False
+        )
+        chance = Probability(self._judge, self.camera, self.sigma_px, float(shape[0] * shape[1]))
+        found = finder.find(images[0])
+        return _table([found], [chance.alone(found)], frames, self.camera, self.sigma_px)
 
     def _finder_for(self, shape: tuple[int, int], chance: Probability) -> SpotFinder:
         """Return the finder of frames of this shape; its working memory is kept."""
@@ -160,13 +213,24 @@ class Detector:
         )
 
 
-def _rows(
-    found: Found, frame: int, camera: Camera, judge: Callable[[Found], NDArray[np.float32]]
-) -> NDArray[np.float64]:
-    """Return the spots of one frame that are not noise beyond doubt, shape (M, C), columns as `COLUMNS`."""
-    likely = judge(found)
-    kept = likely >= LEAST_PROBABILITY
-    spots, evidence = found.spots[kept], found.evidence[kept]
+def _table(
+    found: Sequence[Found],
+    likely: Sequence[NDArray[np.float32]],
+    frames: Sequence[int],
+    camera: Camera,
+    sigma_px: float,
+) -> pd.DataFrame:
+    """Return the spots of frames, with their probabilities, as the contract's columns and `flags`."""
+    rows = [_rows(*of_frame, camera) for of_frame in zip(found, likely, frames)]
+    values = np.concatenate([np.empty((0, len(COLUMNS))), *rows])
+    flags = np.concatenate([np.empty(0, dtype=object), *(_flags(spots, sigma_px) for spots in found)])
+    table = pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
+    return table.assign(flags=pd.array(flags, dtype="string"))
+
+
+def _rows(found: Found, likely: NDArray[np.float32], frame: int, camera: Camera) -> NDArray[np.float64]:
+    """Return the spots of one frame with their probabilities, shape (M, C), columns as `COLUMNS`."""
+    spots, evidence = found.spots, found.evidence
     gain, noise = camera.photons_per_count, camera.read_noise_photons**2
     peak = spots[:, TOTAL] / (2 * math.pi * spots[:, SIGMA] ** 2)
     return np.column_stack(
@@ -179,8 +243,22 @@ def _rows(
             spots[:, BACKGROUND] / gain,
             evidence[:, WIDTH],
             peak / np.sqrt(peak + np.maximum(spots[:, BACKGROUND], 0.0) + noise),
-            likely[kept],
+            likely,
             evidence[:, [TOTAL_SE, BACKGROUND_SE]] / gain,
             evidence[:, WIDTH] * evidence[:, WIDTH_SE],
         ]
     )
+
+
+def _flags(found: Found, sigma_px: float) -> NDArray[np.object_]:
+    """Return what is wrong with each spot, words of `FLAGS` with spaces between, None if nothing is."""
+    spots, evidence = found.spots, found.evidence
+    ratio = np.log(evidence[:, WIDTH] / sigma_px)
+    clear = np.abs(ratio) > np.maximum(np.log(WIDE_RATIO), FLAG_SES * evidence[:, WIDTH_SE])
+    wrong = np.column_stack(
+        [found.saturated, found.room_px < BORDER_SIGMAS * sigma_px, clear & (ratio > 0), clear & (ratio < 0)]
+    )
+    words = np.full(len(spots), None, dtype=object)
+    for row in np.flatnonzero(wrong.any(axis=1)):
+        words[row] = " ".join(word for word, there in zip(FLAGS, wrong[row]) if there)
+    return words

@@ -87,10 +87,10 @@ def link(
     and directed motion weighed by what it has done so far (interacting models, Blom and Bar-Shalom 1988,
     doi:10.1109/9.1299), and how bright. The gain of a link is the log likelihood of the spot under that
     prediction, against the track being unseen or gone and the spot being new. The assignment of a frame has
-    the largest summed gain (Jaqaman 2008, doi:10.1038/nmeth.1237); what gains nothing is not linked. A spot
-    as bright as two tracks that meet in it carries both along; when they part, brightness and motion tell
-    which is which. How common each way of moving is, the density of new spots and the usual brightness come from
-    the first frames of the movie. Beyond the table only open tracks and one number per spot are held.
+    the largest summed gain (Jaqaman 2008, doi:10.1038/nmeth.1237); what gains nothing is not linked.
+    A spot as bright as two tracks that meet in it carries both along; when they part, brightness and motion
+    tell which is which. How common each way of moving is, the density of new spots and the usual brightness
+    come from the first frames of the movie. Beyond the table only open tracks and a number per spot are held.
     """
     order = np.full(len(times_s), -1, dtype=np.int64)
     acquired = np.flatnonzero(np.isfinite(times_s))

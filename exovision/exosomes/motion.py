@@ -67,4 +67,6 @@ def _row(
         "diffusion_um2_s_lo": found.lo,
         "diffusion_um2_s_hi": found.hi,
         "alpha": found.alpha,
+        "alpha_lo": found.alpha_lo,
+        "alpha_hi": found.alpha_hi,
     }

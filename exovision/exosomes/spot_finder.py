@@ -13,7 +13,7 @@ from exovision.exosomes.camera import Camera
 from exovision.exosomes.halo import rises_above_halo
 from exovision.numerics.peaks import MatchedFilter, left_over, local_maxima, refine, stabilise
 from exovision.numerics.psf import draw, fit_radius_px, patch_radius_px
-from exovision.numerics.spot_evidence import COLUMNS, LOOK_SIDE, looks, weigh_alone
+from exovision.numerics.spot_evidence import COLUMNS, LOOK_SIDE, WIDTH_SE, WIDTH_Z, looks, weigh_alone
 from exovision.numerics.spot_fits import (
     IGNORED,
     PARAMETERS,
@@ -38,7 +38,7 @@ FULL_SCALES = tuple(np.float32(2**bits - 1) for bits in (8, 10, 12, 14, 16))
 """A pixel at the brightest value of a usual camera is saturated if it is also the brightest of its frame."""
 
 HIDDEN_ROUNDS, HIDDEN_SIGNIFICANCE = 2, 3.5
-"""How often spots are looked for in what the fits leave over, and how many standard errors bright they must be."""
+"""How often spots are looked for in what the fits leave over; how bright they must be, standard errors."""
 
 MODEL_ERROR = 0.15
 """Part of a spot's own light that a real PSF may distribute otherwise than a Gaussian."""
@@ -56,8 +56,8 @@ WIDE_Z = 4.0
 """Standard errors that a spot must be wider than the PSF before its own width is used in its fit."""
 
 SUSPICIOUS_Z, STRUCTURE_GAIN = 3.0, 20.0
-"""How much longer or wider than the PSF a spot must be, standard errors, to be tried as a pair or on a ridge, and
-twice the log-likelihood that this must gain."""
+"""How much longer or wider than the PSF a spot must be, standard errors, to be tried as a pair or on a ridge,
+and twice the log-likelihood that this must gain."""
 
 LEAST_PROMISE = 0.05
 """Peaks of lower probability are not fitted together with their neighbours: they would explain them away."""
@@ -77,17 +77,35 @@ class Found:
         Columns of `numerics.spot_evidence`.
     looks : ndarray of shape (M, 2, S, S)
         The surroundings of each spot and what the fits leave of them, as `numerics.spot_evidence.looks`.
+    room_px : ndarray of shape (M,)
+        Distance to the nearest border, px.
+    saturated : ndarray of shape (M,)
+        Whether saturated pixels were left out of a spot's fit.
     """
 
     spots: Floats
     evidence: Floats
     looks: Image
+    room_px: Floats
+    saturated: NDArray[np.bool_]
+
+    def only(self, chosen: NDArray[np.bool_]) -> Found:
+        """Return the chosen spots."""
+        return Found(
+            spots=self.spots[chosen],
+            evidence=self.evidence[chosen],
+            looks=self.looks[chosen],
+            room_px=self.room_px[chosen],
+            saturated=self.saturated[chosen],
+        )
 
     @classmethod
     def none(cls) -> Found:
         """Return no spots."""
         looks = np.empty((0, 2, LOOK_SIDE, LOOK_SIDE), dtype=np.float32)
-        return cls(np.empty((0, PARAMETERS)), np.empty((0, COLUMNS)), looks)
+        return cls(
+            np.empty((0, PARAMETERS)), np.empty((0, COLUMNS)), looks, np.empty(0), np.empty(0, dtype=np.bool_)
+        )
 
 
 Judge = Callable[[Found], NDArray[np.float32]]
@@ -137,6 +155,7 @@ class SpotFinder:
         self._filter = MatchedFilter(sigma_px, shape)
         self._photons, self._stable, self._around, self._model = np.empty((4, *shape), dtype=np.float32)
         self._dark = np.zeros(shape, dtype=np.float32)
+        self._is_saturated = False
 
     def find(self, image: Image) -> Found:
         """Find and fit all spots of one frame.
@@ -156,7 +175,8 @@ class SpotFinder:
             return Found.none()
         self.camera.to_photons(image, out=self._photons)
         stabilise(self._photons, self.camera.read_noise_photons, self._stable)
-        if brightest in FULL_SCALES:
+        self._is_saturated = bool(brightest in FULL_SCALES)
+        if self._is_saturated:
             self._photons[image == brightest] = IGNORED
         height = self._filter(self._stable)
         peaks = local_maxima(height, self.threshold)
@@ -179,7 +199,19 @@ class SpotFinder:
         """Add to fitted spots how they look."""
         self._draw(spots)
         picture = self._photons, self._model
-        return Found(spots, evidence, looks(*picture, spots, self._noise, self.sigma_px))
+        seen = looks(*picture, spots, self._noise, self.sigma_px)
+        places = spots[:, [Y, X]]
+        room = np.minimum(places, np.array(self.shape) - 1 - places).min(axis=1)
+        return Found(spots, evidence, seen, room, self._beside_saturated(spots))
+
+    def _beside_saturated(self, spots: Floats) -> NDArray[np.bool_]:
+        """Tell which spots have a saturated pixel in the square that they are fitted in."""
+        beside = np.zeros(len(spots), dtype=np.bool_)
+        if not self._is_saturated:
+            return beside
+        where = np.argwhere(self._photons == IGNORED)
+        near = cKDTree(where).query(spots[:, [Y, X]], p=np.inf)[0]
+        return np.asarray(near <= self._fit_radius, dtype=np.bool_)
 
     def _draw(self, spots: Floats) -> None:
         self._model[:] = 0.0
@@ -205,6 +237,8 @@ class SpotFinder:
             spots = self._split(*self._fit_beside(np.vstack([spots, hidden]), fresh))
         spots = self._tidy(spots)
         evidence = self._weigh(spots, np.ones(len(spots), dtype=np.bool_), final=True)
+        own = spots[:, SIGMA] > self.sigma_px
+        evidence[own, WIDTH_Z] = np.log(spots[own, SIGMA] / self.sigma_px) / evidence[own, WIDTH_SE]
         order = np.argsort(spots[:, Y], kind="stable")
         return self._seen(spots[order], evidence[order])
 

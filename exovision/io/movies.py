@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exovision.calibration import median_interval_s, regular_times
-from exovision.errors import InputError, SettingsError
+from exovision.errors import InputError, MissingFactError, SettingsError
 from exovision.io.axes import Order, resolve
 from exovision.io.folder_source import open_folder
 from exovision.io.metadata import Metadata, positive
@@ -134,7 +134,9 @@ def read(
     label = name or "_".join(filter(None, (stem(place.resolve()), position)))
     try:
         meant = "".join(axis for axis, _ in stack.axes) + "YX" if folder else axes
-        return _assemble(place, label, stack, wanted, projection, meant, facts or {})
+        movie = _assemble(place, label, stack, wanted, projection, meant, facts or {})
+        said = {"axes": axes, "pattern": pattern, "position": position, "projection": projection}
+        return replace(movie, reading={"path": str(place.resolve()), **asdict(wanted), **said, "name": label})
     except BaseException:
         stack.planes.close()
         raise
@@ -245,8 +247,9 @@ def _pixel_size(path: Path, metadata: Metadata, given: float | None) -> tuple[fl
         note = f"pixel size {size:.6g} µm given, {in_file} µm in the file: {size:.6g} used"
         return size, (note,) if differs else ()
     if found is None:
-        raise InputError(
-            f"{path}: a pixel size was wanted, the file gives none; pass it with --pixel-size-um"
+        raise MissingFactError(
+            "pixel_size_um",
+            f"{path}: a pixel size was wanted, the file gives none; pass it with --pixel-size-um",
         )
     if abs(found[0] - found[1]) > _SQUARE * max(found):
         raise InputError(
@@ -274,9 +277,10 @@ def _times(
     elif stamps is not None:
         return stamps, ()
     elif interval is None and n_frames > 1:
-        raise InputError(
+        raise MissingFactError(
+            "frame_interval_s",
             f"{path}: a frame interval was wanted, the file gives none for its {n_frames} frames{problem}; "
-            "pass it with --frame-interval-s"
+            "pass it with --frame-interval-s",
         )
     elif problem:
         notes = (f"the times of single planes are not used{problem}",)

@@ -82,6 +82,7 @@ def provenance(
             role: {"index": index, "name": movie.channel_names[index]} for role, index in movie.roles.items()
         },
         "projection": movie.projection,
+        "reading": dict(movie.reading),
         "facts": dict(movie.facts),
         "notes": list(movie.notes),
         "settings": settings.model_dump(mode="json"),

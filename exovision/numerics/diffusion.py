@@ -11,10 +11,13 @@ from scipy.special import chdtri
 from exovision.errors import InputError
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 MIN_POSITIONS = 4
 MIN_LAGS = 3
 MAX_LAGS = 10
+POWERS = 0.05, 1.95
+"""Exponents for which fractional Brownian motion has a covariance."""
 
 
 class Diffusion(NamedTuple):
@@ -24,17 +27,20 @@ class Diffusion(NamedTuple):
     ----------
     d_um2_s, lo, hi : float
         Diffusion coefficient with its 95 % interval, µm²/s; NaN with fewer than four positions.
-    alpha : float
-        Anomalous exponent of the mean squared displacement; NaN where it cannot be told.
+    alpha, alpha_lo, alpha_hi : float
+        Anomalous exponent of the mean squared displacement with its 95 % interval; NaN where it cannot be
+        told.
     """
 
     d_um2_s: float
     lo: float
     hi: float
     alpha: float
+    alpha_lo: float
+    alpha_hi: float
 
 
-UNKNOWN = Diffusion(*(float("nan"),) * 4)
+UNKNOWN = Diffusion(*(float("nan"),) * 6)
 
 
 def diffusion(
@@ -85,6 +91,8 @@ def diffusion(
     -----
     Directed motion at speed v adds about v²δt/4 to D. The exponent is the log-log slope of the mean squared
     displacement, less its noise, over at most ten lags; NaN when fewer than three lags rise above the noise.
+    Its interval follows from the covariance that these would have for fractional Brownian motion of that
+    exponent, evenly sampled.
 
     References
     ----------
@@ -107,7 +115,7 @@ def diffusion(
     d = max((power - noise) / clock, 0.0)
     dof = _degrees_of_freedom(d, waits, variance, exposure_s, axes)
     lo, hi = ((power * dof / chdtri(dof, tail) - noise) / clock for tail in (0.025, 0.975))
-    return Diffusion(d, max(float(lo), 0.0), max(float(hi), 0.0), _exponent(at, times, variance))
+    return Diffusion(d, max(float(lo), 0.0), max(float(hi), 0.0), *_exponent(at, times, variance))
 
 
 def _noise(steps: Floats, waits: Floats, exposure_s: float) -> float:
@@ -129,14 +137,46 @@ def _degrees_of_freedom(d: float, waits: Floats, variance: Floats, exposure_s: f
     return total**2 / spread if spread > 0 else float(axes * len(waits))
 
 
-def _exponent(at: Floats, times: Floats, variance: Floats) -> float:
-    """Return the slope of log mean squared displacement against log lag, NaN when it cannot be told."""
-    lags = range(1, min(MAX_LAGS, len(times) // 3) + 1)
+def _exponent(at: Floats, times: Floats, variance: Floats) -> tuple[float, float, float]:
+    """Return the slope of log mean squared displacement against log lag and its interval, NaN if untold."""
+    lags = np.arange(1, min(MAX_LAGS, len(times) // 3) + 1)
     delays = np.array([np.mean(times[k:] - times[:-k]) for k in lags])
     squared = np.array(
         [np.mean(np.sum((at[k:] - at[:-k]) ** 2, axis=1) - 2 * (variance[k:] + variance[:-k])) for k in lags]
     )
     usable = squared > 0
     if usable.sum() < MIN_LAGS:
-        return float("nan")
-    return float(np.polyfit(np.log(delays[usable]), np.log(squared[usable]), 1)[0])
+        return (float("nan"),) * 3
+    lags, away = lags[usable], np.log(delays[usable]) - np.log(delays[usable]).mean()
+    weights = away / np.sum(away**2)
+    alpha = float(weights @ np.log(squared[usable]))
+    power = float(np.clip(alpha, *POWERS))
+    rate = float(np.exp(np.mean(np.log(squared[usable]) - power * np.log(lags))))
+    share = weights / (rate * lags**power)
+    spread = _squares_covariance(lags, len(times), power, rate / 2, float(np.mean(variance)))
+    half = 1.96 * float(np.sqrt(share @ spread @ share))
+    return alpha, alpha - half, alpha + half
+
+
+def _squares_covariance(lags: Ints, count: int, power: float, rate: float, variance: float) -> Floats:
+    r"""Return the covariance of the mean squared displacements of one track at some lags, over both axes.
+
+    Displacements over k steps, and over l steps that begin d later, covary per axis by
+
+    .. math:: c = \tfrac{1}{2}\left(V_{|d+l|} + V_{|d-k|} - V_{|d|} - V_{|d+l-k|}\right), \qquad
+              V_m = r m^\alpha + 2 s^2\,[m > 0]
+
+    with the rate r and the localisation variance s², and their squares by 2c² (Isserlis 1918,
+    doi:10.1093/biomet/12.1-2.134).
+    """
+    first, second = lags[:, None, None], lags[None, :, None]
+    d = np.arange(-lags[-1], lags[-1] + 1)
+
+    def moved(m: Ints) -> Floats:
+        m = np.abs(m)
+        return np.asarray(rate * m**power + 2 * variance * (m > 0), dtype=np.float64)
+
+    c = (moved(d + second) + moved(d - first) - moved(d) - moved(d + second - first)) / 2
+    pairs = np.maximum(np.minimum(count - first, count - second - d) - np.maximum(0, -d), 0)
+    total: Floats = 4 * np.sum(pairs * c**2, axis=2) / ((count - lags)[:, None] * (count - lags))
+    return total

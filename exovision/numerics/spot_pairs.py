@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from exovision.numerics.psf import FAST, Floats, add_spot, fill_profile
-from exovision.numerics.spot_evidence import LONG_ANGLE, LONG_Z, WIDTH_Z
+from exovision.numerics.spot_evidence import COLUMNS, LONG_ANGLE, LONG_Z, TOTAL_SE, WIDTH_Z, fit_width
 from exovision.numerics.spot_fits import (
     LEAST,
     NO_RIDGE,
@@ -40,6 +40,8 @@ LEAST_SHARE = 0.15
 """Of the pair's light in the dimmer of the two."""
 
 RIDGE_HANDICAP = 10.0
+MODEL_ERROR = 0.15
+"""Part of a bright spot's significance that a real PSF, which is no Gaussian, gains by any richer model."""
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -127,14 +129,14 @@ def _is_pair(pair: Floats, spot: Floats) -> bool:
             return False
     if math.hypot(pair[0] - pair[3], pair[1] - pair[4]) < LEAST_APART_SIGMAS * sigma:
         return False
-    return min(pair[2], pair[5]) > LEAST_SHARE * (pair[2] + pair[5])
+    return bool(min(pair[2], pair[5]) > LEAST_SHARE * (pair[2] + pair[5]))
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _try_pair(
     photons: Image, others: Image, one: Floats, axis: float, noise: float, pair: Floats, profiles: Floats
 ) -> float:
-    """Fit a pair along an axis in place of a spot; return twice the log-likelihood gained, 0 if it is none."""
+    """Fit a pair along an axis in place of a spot; return twice the log-likelihood gained, 0 if none."""
     radius = profiles.shape[2] // 2
     top, left = round(one[0]) - radius, round(one[1]) - radius
     fisher, score = np.empty((TERMS, TERMS)), np.empty(TERMS)
@@ -148,6 +150,26 @@ def _try_pair(
         pair[3 * k + 2] = 0.55 * one[2]
     both = _fit_pair(photons, others, pair, one[4], top, left, noise, profiles)
     return 2.0 * (both - alone) if _is_pair(pair, one) else 0.0
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def _try_width(photons: Image, others: Image, wide: Floats, noise: float, profiles: Floats) -> float:
+    """Fit a spot with its own width in place; return twice the log-likelihood gained."""
+    one = wide.copy()
+    radius = profiles.shape[2] // 2
+    top, left = round(one[0]) - radius, round(one[1]) - radius
+    fisher, score, pair = np.empty((TERMS, TERMS)), np.empty(TERMS), np.empty(TERMS)
+    likelihood = np.empty(2)
+    for k in range(2):
+        pair[:3], pair[3:6], pair[6] = wide[:3], wide[:3], wide[3]
+        pair[5] = 0.0
+        likelihood[k] = _pair_equations(
+            photons, others, pair, wide[4], top, left, noise, profiles, fisher, score
+        )
+        if not k:
+            spare = np.empty((5, 5)), np.empty(5), np.empty(COLUMNS)
+            fit_width(photons, others, wide, noise, profiles[0], spare[0], spare[1], spare[2])
+    return float(2.0 * (likelihood[1] - likelihood[0]))
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -169,7 +191,7 @@ def split(
     model : ndarray of shape (Y, X)
         Expected photons of all spots; kept up to date in place.
     spots : ndarray of shape (M, 16)
-        Fitted with the PSF's sigma. One that is split becomes the brighter of the pair; one on a ridge gets it.
+        Fitted with the PSF's sigma. One that is split becomes the brighter of the pair.
     evidence : ndarray of shape (M, 11)
     noise : float
         Read-noise variance, photons².
@@ -186,7 +208,7 @@ def split(
     added : ndarray of shape (K, 16)
         The dimmer spots of the pairs.
     changed : ndarray of shape (M,)
-        Which spots were split or put on a ridge.
+        Which spots were split, put on a ridge or given their own width.
     """
     added, changed = np.zeros((spots.shape[0], PARAMETERS)), np.zeros(spots.shape[0], dtype=np.bool_)
     count = 0
@@ -195,23 +217,29 @@ def split(
         np.empty((RIDGE_TERMS, RIDGE_TERMS)),
         np.empty(RIDGE_TERMS),
     )
-    one, ridged, pair = np.empty(PARAMETERS), np.empty(PARAMETERS), np.empty(TERMS)
+    one, ridged, broad = np.empty(PARAMETERS), np.empty(PARAMETERS), np.empty(PARAMETERS)
+    pair = np.empty(TERMS)
     for i in range(spots.shape[0]):
         spot, wide, long = spots[i], max(evidence[i, WIDTH_Z], 0.0), evidence[i, LONG_Z]
         if max(wide, long) < suspicious_z or spot[RIDGE_ANGLE] != NO_RIDGE:
             continue
         add_spot(model, spot[0], spot[1], -spot[2], spot[4], radius, scratch)
         reach, axis = reach_px(spot[4]), evidence[i, LONG_ANGLE]
+        needed = max(least_gain, (MODEL_ERROR * spot[2] / evidence[i, TOTAL_SE]) ** 2)
         one[:] = spot
         fit_fixed(photons, model, one, noise, reach, np.empty((6, 2 * reach + 1)))
-        pair_gain = _try_pair(photons, model, one, axis, noise, pair, np.empty((2, 6, 2 * reach + 1)))
+        profiles, width_gain = np.empty((2, 6, 2 * reach + 1)), 0.0
+        broad[:] = one
+        pair_gain = _try_pair(photons, model, one, axis, noise, pair, profiles)
+        if wide > suspicious_z:
+            width_gain = _try_width(photons, model, broad, noise, profiles)
         ridge_gain = 0.0
         if long > suspicious_z:
             ridged[:] = one
             ridge_gain = try_ridge(photons, model, ridged, axis, noise, fisher, score)
-        if ridge_gain > least_gain and ridge_gain > pair_gain + RIDGE_HANDICAP:
+        if ridge_gain > needed and ridge_gain > pair_gain + RIDGE_HANDICAP:
             spot[:], changed[i] = ridged, True
-        elif pair_gain > max(least_gain, wide * wide + 0.5 * least_gain):
+        elif pair_gain > max(needed, width_gain + 0.5 * needed):
             bright, other = (0, added[count]) if pair[2] >= pair[5] else (3, added[count])
             other[:3], other[3], other[4], other[5] = (
                 pair[3 - bright : 6 - bright],
@@ -225,5 +253,7 @@ def split(
             changed[i] = True
             add_spot(model, other[0], other[1], other[2], other[4], radius, scratch)
             count += 1
+        elif width_gain > needed:
+            spot[:], changed[i] = broad, True
         add_spot(model, spot[0], spot[1], spot[2], spot[4], radius, scratch)
     return added[:count].copy(), changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +53,9 @@ RULES = {
 }
 
 
+_STYLE = threading.RLock()
+
+
 class Plate(NamedTuple):
     """A drawn figure as it enters the page: the data address of its image."""
 
@@ -61,8 +65,11 @@ class Plate(NamedTuple):
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw and save in the report's style, whatever the user's own settings of matplotlib are."""
-    with matplotlib.style.context(["default", RULES]):
+    """Draw and save in the report's style, whatever the user's own settings of matplotlib are.
+
+    One thread at a time: matplotlib has one set of settings for all.
+    """
+    with _STYLE, matplotlib.style.context(["default", RULES]):
         yield
 
 

@@ -14,8 +14,8 @@ from scipy.spatial import cKDTree
 from skimage.measure import find_contours
 
 from exovision.errors import InputError
+from exovision.numerics.assignment import assign_pairs
 from exovision.records import LabelStack
-from exovision.scoring.matching import assign
 from exovision.scoring.scores import Value, average, median, proportion
 
 IOU_LEVELS = (0.5, 0.75, 0.9)
@@ -89,10 +89,10 @@ def _match_frame(result: NDArray[Any], truth: NDArray[Any]) -> tuple[dict[str, i
     counts = {"n_truth": n_truth, "n_result": n_result}
     for level in IOU_LEVELS:
         enough = table[table["iou"] >= level]
-        chosen = assign(*(enough[c].to_numpy() for c in ("truth_cell", "result_cell", "iou")))
+        chosen = assign_pairs(*(enough[c].to_numpy() for c in ("truth_cell", "result_cell", "iou")))
         counts[f"hits_{100 * level:.0f}"] = len(chosen)
     enough = table[table["iou"] >= SAME_CELL_IOU].reset_index(drop=True)
-    matched = enough.iloc[assign(*(enough[c].to_numpy() for c in ("truth_cell", "result_cell", "iou")))]
+    matched = enough.iloc[assign_pairs(*(enough[c].to_numpy() for c in ("truth_cell", "result_cell", "iou")))]
     found_at, true_at = find_objects(result), find_objects(truth)
     distance = [
         _boundary_px(result, truth, r, t, _union(found_at[r - 1], true_at[t - 1]))

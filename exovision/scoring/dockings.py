@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from exovision.scoring.matching import assign
+from exovision.numerics.assignment import assign_pairs
 from exovision.scoring.scores import Metric, Value, average, detection_scores, f1_score, median
 from exovision.scoring.spots import SpotMatch, flag
 
@@ -164,7 +164,7 @@ def _cell_right(truth: pd.DataFrame, result: pd.DataFrame, cells: pd.DataFrame |
 def _one_to_one(candidates: pd.DataFrame) -> pd.DataFrame:
     rows, columns, shared = (candidates[c].to_numpy() for c in ("truth_row", "result_row", "counted"))
     # as many pairs as possible, then those that share most
-    chosen = assign(rows, columns, shared + 1.0 + float(shared.sum() if shared.size else 0))
+    chosen = assign_pairs(rows, columns, shared + 1.0 + float(shared.sum() if shared.size else 0))
     return candidates.iloc[chosen][["truth_row", "result_row"]].reset_index(drop=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from exovision.scoring.matching import assign
+from exovision.numerics.assignment import assign_pairs
 from exovision.scoring.scores import Value, average, detection_scores, median, proportion
 
 TOLERANCE_FRAMES = 3
@@ -47,7 +47,7 @@ def score_divisions(
     )
     apart = (pairs["first_frame"] - pairs["first_frame_called"]).abs().to_numpy(dtype=np.float64)
     near = apart <= TOLERANCE_FRAMES
-    hits = len(assign(pairs["t"].to_numpy()[near], pairs["r"].to_numpy()[near], 100.0 - apart[near]))
+    hits = len(assign_pairs(pairs["t"].to_numpy()[near], pairs["r"].to_numpy()[near], 100.0 - apart[near]))
     return detection_scores("division", hits, len(true) - hits, len(called) - hits, of="divisions")
 
 
@@ -107,4 +107,4 @@ def score_deaths(truth: pd.DataFrame, result: pd.DataFrame, cells: pd.DataFrame 
 
 def _nearest(pairs: pd.DataFrame) -> np.typing.NDArray[np.intp]:
     benefit = 1.0 / (1.0 + pairs["late"].abs().to_numpy(dtype=np.float64))
-    return assign(pairs["t"].to_numpy(), pairs["r"].to_numpy(), benefit + 1.0)
+    return assign_pairs(pairs["t"].to_numpy(), pairs["r"].to_numpy(), benefit + 1.0)

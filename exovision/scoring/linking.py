@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from exovision.scoring.matching import assign, near_pairs
+from exovision.numerics.assignment import assign_pairs
+from exovision.scoring.matching import near_pairs
 from exovision.scoring.scores import Metric, Value, proportion
 from exovision.scoring.spots import SpotMatch, flag, positions
 
@@ -98,7 +99,7 @@ def _challenge(match: SpotMatch, gate_px: float = CHALLENGE_GATE_PX) -> dict[str
         truth.assign(x=x), result.assign(y=y), pairs, length
     )
     pairs = pairs[pairs["benefit"] > 0]
-    best = pairs.iloc[assign(pairs["x"].to_numpy(), pairs["y"].to_numpy(), pairs["benefit"].to_numpy())]
+    best = pairs.iloc[assign_pairs(pairs["x"].to_numpy(), pairs["y"].to_numpy(), pairs["benefit"].to_numpy())]
     largest, gained = gate_px * len(truth), float(best["benefit"].sum())
     spurious = gate_px * (len(result) - int(length[best["y"]].sum()))
     near, n = int(best["near"].sum()), len(true_ids)

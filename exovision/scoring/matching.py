@@ -1,13 +1,12 @@
-"""Gated one-to-one matching: of points within a frame, and of anything that has a benefit per pair."""
+"""Gated one-to-one matching of points within a frame."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+
+from exovision.numerics.assignment import assign_pairs
 
 GATE_PX = 3.0
 """A detection farther from a true spot is no detection of it (contract)."""
@@ -44,52 +43,6 @@ def near_pairs(
     return found["i"].astype(np.intp), found["j"].astype(np.intp), found["v"].astype(np.float64)
 
 
-def assign(rows: Index, columns: Index, benefit: NDArray[np.float64]) -> Index:
-    """Choose pairs so that each row and column occurs at most once and the summed benefit is largest.
-
-    Parameters
-    ----------
-    rows, columns : ndarray of shape (P,)
-        The candidate pairs.
-    benefit : ndarray of shape (P,)
-        Positive; a pair without a place here is never chosen.
-
-    Returns
-    -------
-    ndarray of shape (K,)
-        Indices of the chosen pairs, ascending.
-
-    Notes
-    -----
-    Exact: the connected groups of candidates are independent, and each is solved by the Hungarian method
-    (doi:10.1109/TAES.2016.140952).
-    """
-    if rows.size == 0:
-        return np.zeros(0, dtype=np.intp)
-    n_rows, n_columns = int(rows.max()) + 1, int(columns.max()) + 1
-    nodes = n_rows + n_columns
-    graph = coo_array((np.ones(rows.size), (rows, columns + n_rows)), shape=(nodes, nodes))
-    group = connected_components(graph.tocsr(), directed=False)[1][rows]
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-    sizes = np.diff(starts, append=rows.size)
-    chosen = [order[starts[sizes == 1]]]
-    for start, size in zip(starts[sizes > 1], sizes[sizes > 1]):
-        members = order[start : start + size]
-        chosen.append(members[_solve(rows[members], columns[members], benefit[members])])
-    return np.sort(np.concatenate(chosen)).astype(np.intp)
-
-
-def _solve(rows: Index, columns: Index, benefit: NDArray[np.float64]) -> Index:
-    row_ids, r = np.unique(rows, return_inverse=True)
-    column_ids, c = np.unique(columns, return_inverse=True)
-    gain = np.zeros((row_ids.size, column_ids.size))
-    pair = np.full(gain.shape, -1, dtype=np.intp)
-    gain[r, c], pair[r, c] = benefit, np.arange(rows.size)
-    best = pair[linear_sum_assignment(gain, maximize=True)]
-    return best[best >= 0]
-
-
 def match_points(
     truth: NDArray[np.float64], result: NDArray[np.float64], gate_px: float = GATE_PX
 ) -> tuple[Index, Index]:
@@ -108,5 +61,5 @@ def match_points(
         Matched indices into `truth` and `result`.
     """
     rows, columns, distance = near_pairs(truth, result, gate_px)
-    chosen = assign(rows, columns, 1000.0 * gate_px**2 - distance**2)
+    chosen = assign_pairs(rows, columns, 1000.0 * gate_px**2 - distance**2)
     return rows[chosen], columns[chosen]

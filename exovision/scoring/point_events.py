@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from exovision.numerics.assignment import assign_pairs
 from exovision.schema import EVENT_KINDS
-from exovision.scoring.matching import assign
 from exovision.scoring.scores import Value, detection_scores, proportion, rate
 from exovision.scoring.spots import SpotMatch, flag
 
@@ -92,7 +92,7 @@ def _score_kind(
     mine = near[is_called[near["result_row"]]]
     pairs = mine[(is_true & full)[mine["truth_row"]]]
     chosen = pairs.iloc[
-        assign(
+        assign_pairs(
             pairs["truth_row"].to_numpy(), pairs["result_row"].to_numpy(), 100.0 - pairs["apart"].to_numpy()
         )
     ]

@@ -154,11 +154,11 @@ def _steps(
 def _path(steps: Floats, conditions: WalkConditions, mode: int) -> Floats:
     """Return the places of one exosome; a confined one forgets where it was over about two frames."""
     if MODES[mode] != "confined":
-        return np.cumsum(steps, axis=0)
+        return np.asarray(np.cumsum(steps, axis=0))
     path = np.zeros_like(steps)
     for i in range(1, len(steps)):
         path[i] = 0.6 * path[i - 1] + 0.8 * steps[i]
-    return path + steps[0]
+    return np.asarray(path + steps[0], dtype=np.float64)
 
 
 def _detect(rng: np.random.Generator, rows: pd.DataFrame, conditions: WalkConditions) -> pd.DataFrame:
@@ -201,4 +201,4 @@ def _merged(places: Floats, snr: Floats) -> tuple[Floats, Floats]:
     _, group = connected_components(graph, directed=False)
     light = np.bincount(group, weights=snr)
     centre = [np.bincount(group, weights=snr * axis) / light for axis in places.T]
-    return np.column_stack(centre), light
+    return np.column_stack(centre), np.asarray(light, dtype=np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from exovision.errors import InputError, SettingsError
 from exovision.nets import weights
 from exovision.nets.device import resolve_device
 from exovision.nets.training import Batch, Course, fresh_network, train
+from exovision.nets.unet import FlowUNet
 from exovision.progress import Progress, silent
 from exovision.simulation.training_frames import training_frame
 from exovision.training.samples import Sample, Variation, draw_batch, make_sample
@@ -46,6 +47,8 @@ class CellTraining:
         Channels of the network.
     variation : Variation
         How crops are varied.
+    start : str, optional
+        Weights to go on from; `working_diameter_px` and `widths` are then theirs. Fresh ones if omitted.
     """
 
     steps: int = 3000
@@ -58,6 +61,14 @@ class CellTraining:
     working_diameter_px: float = 32.0
     widths: tuple[int, ...] = (16, 32, 64, 96)
     variation: Variation = field(default_factory=Variation)
+    start: str | None = None
+
+
+def from_corrections(start: Path, *, seed: int = 0) -> CellTraining:
+    """Return the short training that goes on from known weights with a few corrected pictures."""
+    return CellTraining(
+        steps=150, batch=8, learning_rate=5e-4, seed=seed, simulated=40, real_share=0.6, start=str(start)
+    )
 
 
 def train_cells(
@@ -105,8 +116,9 @@ def train_cells(
     names = [] if data is None else training_names(data, hold_out=hold_out)
     if not names and training.simulated < 1:
         raise SettingsError("training needs pictures: give a data folder or at least one simulated frame")
+    training = _as_started(training)
     samples = [*real_samples(data, names, training, progress), *simulated_samples(training, progress)]
-    network = fresh_network(training.widths, training.seed)
+    network = _network(training)
     losses = train(
         network,
         _batches(samples, len(names), training),
@@ -128,6 +140,21 @@ def train_cells(
         },
     )
     return path
+
+
+def _as_started(training: CellTraining) -> CellTraining:
+    """Take the scale and the size of the network from the weights to go on from."""
+    if training.start is None:
+        return training
+    network, facts = weights.load(Path(training.start), FlowUNet)
+    diameter_px = float(facts["working_diameter_px"])
+    return replace(training, working_diameter_px=diameter_px, widths=tuple(network.widths))
+
+
+def _network(training: CellTraining) -> FlowUNet:
+    if training.start is None:
+        return fresh_network(training.widths, training.seed)
+    return weights.load(Path(training.start), FlowUNet)[0]
 
 
 def _batches(samples: Sequence[Sample], n_real: int, training: CellTraining) -> Callable[[int], Batch]:

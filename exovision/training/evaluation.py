@@ -30,6 +30,7 @@ def evaluate_cells(
     data: Path | None = None,
     simulated: int = 60,
     frame_px: int = 512,
+    pixel_size_um: float = NOMINAL_PIXEL_UM,
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
@@ -47,6 +48,8 @@ def evaluate_cells(
         Simulated frames, from a random stream that training does not use.
     frame_px : int
         Side of a simulated frame, px.
+    pixel_size_um : float
+        Of the pictures in `data`, µm; it sets where the typical diameter is looked for.
     seed : int
         Of the simulated frames.
     device : str
@@ -71,21 +74,27 @@ def evaluate_cells(
         names = labelled_names(data)
         for label, chosen in (("first of five", names[::5]), ("fifth of five", names[4::5])):
             pairs = (read_pair(data, name) for name in chosen)
-            figures[label] = _score(pairs, settings, device, progress, len(chosen))
+            if chosen:
+                figures[label] = _score(pairs, settings, pixel_size_um, device, progress, len(chosen))
     if simulated:
         shape = (frame_px, frame_px)
         seeds = ([seed, HELD_OUT_STREAM, index] for index in range(simulated))
         frames = (training_frame(np.random.default_rng(one), shape) for one in seeds)
-        figures["simulated"] = _score(frames, settings, device, progress, simulated)
+        figures["simulated"] = _score(frames, settings, NOMINAL_PIXEL_UM, device, progress, simulated)
     return figures
 
 
 def _score(
-    pairs: Iterable[Pair], settings: CellSettings, device: str, progress: Progress, total: int
+    pairs: Iterable[Pair],
+    settings: CellSettings,
+    pixel_size_um: float,
+    device: str,
+    progress: Progress,
+    total: int,
 ) -> dict[str, float]:
     found, truth = [], []
     for image, labels in pairs:
-        segmenter = EmbeddedSegmenter(settings, pixel_size_um=NOMINAL_PIXEL_UM, device=device)
+        segmenter = EmbeddedSegmenter(settings, pixel_size_um=pixel_size_um, device=device)
         found.append(segmenter.segment(image[None], range(1))[0])
         truth.append(labels)
         progress("evaluating", len(found), total)

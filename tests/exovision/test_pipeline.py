@@ -11,7 +11,8 @@ import pytest
 import exovision
 from exovision.errors import Cancelled, InputError
 from exovision.io.labels_source import open_labels
-from exovision.records import Movie
+from exovision.pipeline import preview, reanalyse
+from exovision.records import Given, Movie
 from exovision.settings import Settings
 
 TABLES = ("spots", "exosomes", "events", "cells", "fates")
@@ -69,6 +70,49 @@ def test_a_movie_without_useful_channels_is_refused() -> None:
     )
     with pytest.raises(InputError, match="--channels"):
         exovision.analyse(movie)
+
+
+def test_an_analysis_of_its_own_cells_and_tracks_gives_the_same_tables(tiny: Path) -> None:
+    movie = exovision.read(tiny / "movie.ome.tif")
+    first = exovision.analyse(movie, device="cpu")
+    given = Given(labels=first.labels, every_frame=False, spots=first.spots)
+    again = reanalyse(movie, first.settings, given, device="cpu")
+    for name in TABLES:
+        pd.testing.assert_frame_equal(getattr(first, name), getattr(again, name))
+    assert again.corrections["by_hand"] == {"spots_and_tracks": True, "rulings": 0}
+
+
+def test_given_tracks_are_kept_and_their_events_recounted(tiny: Path) -> None:
+    movie = exovision.read(tiny / "movie.ome.tif")
+    first = exovision.analyse(movie, device="cpu")
+    loose = first.spots.assign(exosome_id=pd.array([pd.NA] * len(first.spots), dtype="Int64"))
+    again = reanalyse(movie, first.settings, Given(labels=first.labels, spots=loose), device="cpu")
+    assert len(again.spots) == len(first.spots)
+    assert again.exosomes.empty and again.events.empty
+
+
+def test_a_preview_finds_the_cells_and_spots_of_the_analysis(tiny: Path) -> None:
+    movie = exovision.read(tiny / "movie.ome.tif")
+    whole, one = exovision.analyse(movie, device="cpu"), preview(movie, Settings(), 0, device="cpu")
+    np.testing.assert_array_equal(one.labels > 0, whole.labels[0] > 0)
+    likely = whole.spots[(whole.spots["frame"] == 0) & (whole.spots["probability"] >= 0.5)]
+    for name in ("y_px", "x_px", "counts", "membrane_distance_um"):
+        np.testing.assert_allclose(one.spots[name], likely[name], atol=1e-6)
+    assert one.warnings == []
+
+
+def test_progress_names_the_stages_and_stops_within_a_frame(tiny: Path) -> None:
+    movie = exovision.read(tiny / "movie.ome.tif")
+    stages: list[str] = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        stages.append(stage)
+        if len(stages) == 4:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        exovision.analyse(movie, device="cpu", progress=stop)
+    assert stages == ["finding cells", *["finding exosomes"] * 3]
 
 
 @pytest.mark.slow

@@ -111,3 +111,17 @@ def test_a_detector_that_is_not_prepared_or_gets_wrong_frames_says_so():
         Detector(ExosomeSettings(), CameraSettings(), pixel_size_um=0.1).detect(images, range(2))
     with pytest.raises(InputError, match=r"\(3, Y, X\)"):
         detector(images).detect(images, range(3))
+
+
+def test_a_faint_spot_is_measured_where_a_person_points(grid_frames):
+    images, places = grid_frames
+    found = detector(images).measure_at(images[1], 1, tuple(places[1][7] + 0.6))
+    assert np.hypot(*(found[["y_px", "x_px"]].to_numpy()[0] - places[1][7])) < 0.5
+    assert found["frame"].item() == 1 and len(found) == 1
+
+
+def test_pointing_at_nothing_is_refused(grid_frames):
+    images, _ = grid_frames
+    made = detector(images)
+    with pytest.raises(InputError, match="none to fit"):
+        made.measure_at(np.full_like(images[0], 100.0), 0, (20.0, 20.0))

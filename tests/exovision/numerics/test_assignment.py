@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
@@ -39,3 +41,15 @@ def test_no_pairs_and_no_gains_choose_nothing():
     none = np.empty(0, dtype=np.int64)
     assert assign_pairs(none, none, np.empty(0)).size == 0
     assert assign_pairs(np.array([0]), np.array([3]), np.array([-0.5])).size == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_assignment_equals_an_exhaustive_search(seed):
+    rng = np.random.default_rng(seed)
+    n = 5
+    benefit = np.where(rng.random((n, n)) < 0.6, rng.random((n, n)) + 0.1, 0.0)
+    rows, columns = np.nonzero(benefit)
+    chosen = assign_pairs(rows, columns, benefit[rows, columns])
+    best = max(sum(benefit[i, p[i]] for i in range(n)) for p in itertools.permutations(range(n)))
+    assert np.unique(rows[chosen]).size == np.unique(columns[chosen]).size == chosen.size
+    assert benefit[rows[chosen], columns[chosen]].sum() == pytest.approx(best)

@@ -74,3 +74,16 @@ def test_three_positions_say_nothing():
 def test_times_that_stand_still_are_refused():
     with pytest.raises(InputError, match="increasing time"):
         diffusion(np.zeros(5), np.zeros(5), np.zeros(5), 0.1)
+
+
+@pytest.mark.parametrize(("n", "se"), [(25, 0.05), (100, 0.1)])
+def test_the_interval_of_the_exponent_holds_that_of_diffusion(n, se):
+    rng = np.random.default_rng(11)
+    found = []
+    for _ in range(400):
+        at = brownian(rng, n, 0.05, 1.0, 0.0, se)
+        found.append(diffusion(at[:, 0], at[:, 1], np.arange(float(n)), se))
+    told = [f for f in found if np.isfinite(f.alpha)]
+    assert len(told) > 380
+    assert 0.89 <= np.mean([f.alpha_lo <= 1 <= f.alpha_hi for f in told]) <= 0.98
+    assert np.median([f.alpha_hi - f.alpha_lo for f in told]) < (1.4 if n == 25 else 0.7)

@@ -1,9 +1,6 @@
-import itertools
-
 import numpy as np
-import pytest
 
-from exovision.scoring.matching import assign, match_points, near_pairs
+from exovision.scoring.matching import match_points, near_pairs
 
 
 def points(*rows):
@@ -37,19 +34,5 @@ def test_pairs_at_distance_zero_are_found():
     assert distance.tolist() == [0.0]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_assignment_equals_an_exhaustive_search(seed):
-    rng = np.random.default_rng(seed)
-    n = 5
-    benefit = np.where(rng.random((n, n)) < 0.6, rng.random((n, n)) + 0.1, 0.0)
-    rows, columns = np.nonzero(benefit)
-    chosen = assign(rows, columns, benefit[rows, columns])
-    best = max(sum(benefit[i, p[i]] for i in range(n)) for p in itertools.permutations(range(n)))
-    assert np.unique(rows[chosen]).size == np.unique(columns[chosen]).size == chosen.size
-    assert benefit[rows[chosen], columns[chosen]].sum() == pytest.approx(best)
-
-
-def test_nothing_to_assign_gives_nothing():
-    none = np.zeros(0, dtype=np.intp)
-    assert assign(none, none, np.zeros(0)).size == 0
+def test_nothing_to_match_gives_nothing():
     assert match_points(points(), points((0, 1, 1)))[0].size == 0

@@ -1,0 +1,185 @@
+"""Makes the pictures of docs/napari.md from the bundled docking movie, in a real napari viewer.
+
+Run it where there is a display, or under one of its own:
+
+    xvfb-run -a -s "-screen 0 1600x1200x24 +extension GLX" python docs/napari_pictures.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import napari
+from napari.settings import get_settings
+from napari.utils.notifications import NotificationSeverity
+from napari_exovision.analyse_panel import AnalysePanel
+from napari_exovision.browser_panel import BrowserPanel
+from napari_exovision.correct_panel import CorrectPanel
+from napari_exovision.results_panel import ResultsPanel
+from napari_exovision.teach_panel import TeachPanel
+from npe2 import PluginManager, PluginManifest
+from PIL import Image
+from qtpy.QtWidgets import QApplication
+
+HERE = Path(__file__).parent
+SIZE = (1380, 860)
+COLOURS = 200
+
+
+def main() -> None:
+    """Open the movie, analyse, browse, correct, teach; take a picture at each step."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=HERE / "images")
+    out = parser.parse_args().out
+    out.mkdir(exist_ok=True)
+    register()
+    with tempfile.TemporaryDirectory() as results:
+        Tour(out, Path(results)).go()
+
+
+def register() -> None:
+    """Make the plugin known where the installed distribution is older than this checkout."""
+    manager = PluginManager.instance()
+    manager.discover()
+    if "exovision" not in manager:
+        manifest = HERE.parent / "napari_plugin/napari_exovision/napari.yaml"
+        manager.register(PluginManifest.from_file(manifest))
+
+
+class Tour:
+    """One session as a user would have it."""
+
+    def __init__(self, out: Path, results: Path) -> None:
+        self.out, self.results = out, results
+        get_settings().application.gui_notification_level = NotificationSeverity.ERROR
+        self.viewer = napari.Viewer(show=False, show_welcome_screen=False)
+        self.window: Any = self.viewer.window._qt_window
+        self.viewer.show()
+        self.window.resize(*SIZE)
+        self.dock: Any = None
+
+    def go(self) -> None:
+        """Go through all steps."""
+        self.viewer.open_sample("exovision", "docking")
+        analyse = self.put(AnalysePanel, "Analyse")
+        analyse.out.setText(str(self.results))
+        analyse.start_check()
+        self.until(lambda: analyse.task is None)
+        self.viewer.dims.set_current_step(0, 30)
+        analyse.start_preview()
+        self.until(lambda: analyse.task is None)
+        self.viewer.reset_view()
+        self.shoot("napari_preview")
+        analyse.start_run()
+        self.until(lambda: analyse.task is None)
+        self.browse()
+        self.correct()
+        self.show_results()
+        self.teach()
+        self.viewer.close()
+
+    def browse(self) -> None:
+        """Look at an event and at a cell."""
+        self.hide("preview")
+        browser = self.put(BrowserPanel, "Events and cells")
+        table = browser.events.content.table
+        longest = table.loc[table["duration_s"].idxmax()]
+        browser.choose(int(longest["event_id"]))
+        self.settle(browser.strip)
+        self.viewer.dims.set_current_step(0, int(longest["start_frame"]) + 12)
+        browser.accept_event()
+        self.settle(browser.strip)
+        browser.choose(int(longest["event_id"]))
+        self.settle(browser.strip)
+        self.shoot("napari_events")
+        tabs = browser.layout().itemAt(0).widget()
+        tabs.setCurrentIndex(1)
+        most = int(browser.fates.content.table["dockings"].astype(float).idxmax())
+        browser.cell_table.setCurrentIndex(browser.fates.index(most, 0))
+        self.settle(browser.life)
+        self.shoot("napari_cells")
+
+    def correct(self) -> None:
+        """Split a track, and see the tables recounted."""
+        panel = self.put(CorrectPanel, "Correct")
+        session = panel.session()
+        own = session.spots["exosome_id"].value_counts()
+        panel.track.setValue(int(own.index[0]))
+        self.viewer.dims.set_current_step(0, 30)
+        panel.split()
+        self.until(lambda: not panel.hub.busy)
+        panel.paint()
+        self.shoot("napari_correct")
+
+    def show_results(self) -> None:
+        """Show the numbers and charts."""
+        self.put(ResultsPanel, "Results")
+        self.viewer.reset_view()
+        self.wait(3)
+        self.shoot("napari_results")
+
+    def teach(self) -> None:
+        """Add frames, train shortly, compare."""
+        panel = self.put(TeachPanel, "Teach cells")
+        for frame in (5, 25, 45):
+            self.viewer.dims.set_current_step(0, frame)
+            panel.take()
+        panel.steps.setValue(20)
+        panel.train()
+        self.until(lambda: panel.task is None)
+        self.shoot("napari_teach")
+
+    # Helpers
+
+    def put(self, panel: Callable[[Any], Any], name: str) -> Any:
+        """Show one panel in the place of the one before."""
+        if self.dock is not None:
+            self.viewer.window.remove_dock_widget(self.dock)
+        made = panel(self.viewer)
+        self.dock = self.viewer.window.add_dock_widget(made, name=name, area="right")
+        self.wait(0.3)
+        return made
+
+    def hide(self, what: str) -> None:
+        """Take the preview away."""
+        for layer in [one for one in self.viewer.layers if what in one.name]:
+            self.viewer.layers.remove(layer)
+
+    def settle(self, label: Any) -> None:
+        """Wait for a picture to be drawn."""
+        self.wait(0.5)
+        self.until(lambda: not label.pixmap().isNull())
+        self.wait(1.0)
+
+    def until(self, ready: Callable[[], bool], limit_s: float = 300) -> None:
+        """Let the viewer work until something is so."""
+        begun = time.monotonic()
+        while not ready():
+            if time.monotonic() - begun > limit_s:
+                raise TimeoutError("the step took too long")
+            self.wait(0.05)
+
+    def wait(self, seconds: float) -> None:
+        """Let the viewer work for a while."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            QApplication.processEvents()
+            time.sleep(0.01)
+
+    def shoot(self, name: str) -> None:
+        """Save a picture of the window, small enough for the repository."""
+        self.wait(1.0)
+        path = self.out / f"{name}.png"
+        self.window.grab().save(str(path))
+        with Image.open(path) as picture:
+            small = picture.convert("RGB").quantize(COLOURS)
+        small.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

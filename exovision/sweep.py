@@ -1,0 +1,235 @@
+"""One sweep over the frames of a movie: cells and spots, placed on the outlines; the events come later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from exovision import schema
+from exovision.cells.features import measure
+from exovision.cells.outlines import Outlines, zone_areas_um2
+from exovision.cells.tracking import CellTracker
+from exovision.correction.drift import DriftEstimator
+from exovision.errors import InputError
+from exovision.exosomes.detection import Detector
+from exovision.io.label_files import LabelWriter
+from exovision.methods import SEGMENTERS, Segmenter
+from exovision.progress import Progress, silent
+from exovision.records import Given, Movie
+from exovision.settings import Settings
+
+PREPARATION_FRAMES = 8
+"""Exosome frames from which camera and PSF are estimated; fixed, so that results do not depend on chunks."""
+
+
+@dataclass
+class Sweep:
+    """Everything that one pass over the frames gathers; pixels are let go after each chunk.
+
+    Attributes
+    ----------
+    movie : Movie
+    settings : Settings
+    given : Given
+        What need not be found because it is given.
+    device : str
+    spots, cells, zones : list of DataFrame
+        One entry per frame that had any.
+    warnings : list of str
+    """
+
+    movie: Movie
+    settings: Settings
+    given: Given
+    device: str
+    spots: list[pd.DataFrame] = field(default_factory=list)
+    cells: list[pd.DataFrame] = field(default_factory=list)
+    zones: list[pd.DataFrame] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        movie, settings = self.movie, self.settings
+        self.cell_role = movie.cell_role
+        self.usable = {role: np.zeros(movie.n_frames, dtype=bool) for role in movie.roles}
+        self.labels = LabelWriter(
+            movie.image_shape,
+            pixel_size_um=movie.pixel_size_um,
+            frame_interval_s=movie.interval_s(self.cell_role or "exosome"),
+        )
+        self.tracker = CellTracker(
+            settings.cells, pixel_size_um=movie.pixel_size_um, keep_ids=self.given.labels is not None
+        )
+        self.segmenter = self._segmenter()
+        self.drift = DriftEstimator()
+        self.outlines: Outlines | None = None
+        self.current = np.zeros(movie.image_shape, dtype=np.int32)
+        self.detector = self._detector()
+
+    def _segmenter(self) -> Segmenter | None:
+        labels = self.given.labels
+        if labels is None and self.cell_role is None:
+            self.warnings.append("no cell channel and no labels: spots and tracks only, nothing is placed")
+            return None
+        name = self.settings.cells.segmenter if labels is None else "labels"
+        segmenter: Segmenter = SEGMENTERS.load(name)(
+            self.settings.cells,
+            pixel_size_um=self.movie.pixel_size_um,
+            device=self.device,
+            labels=labels,
+        )
+        return segmenter
+
+    def _detector(self) -> Detector | None:
+        if "exosome" not in self.movie.roles:
+            self.warnings.append("no exosome channel: cells only")
+            return None
+        detector = Detector(
+            self.settings.exosomes, self.settings.camera, pixel_size_um=self.movie.pixel_size_um
+        )
+        first = [
+            image for _, image in self._images("exosome", range(self.movie.n_frames), PREPARATION_FRAMES)
+        ]
+        if not first:
+            raise InputError(
+                f"{self.movie.path or self.movie.name}: the exosome channel must hold an image, got "
+                "only zeros in every frame; check --channels and the file"
+            )
+        detector.prepare(np.stack(first))
+        return detector
+
+    def _images(
+        self, role: str, frames: range, limit: int | None = None
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the frames of a channel that were acquired and are not black, at most `limit`."""
+        found = 0
+        for t in frames:
+            if not self.movie.acquired(t, role):
+                continue
+            image = self.movie.image(t, role)
+            if not image.any():
+                continue
+            self.usable[role][t] = True
+            yield t, image
+            found += 1
+            if found == limit:
+                return
+
+    def times_s(self) -> NDArray[np.float64]:
+        """Return the times of the exosome channel (without one, of the cells), NaN where not usable."""
+        role = "exosome" if "exosome" in self.movie.roles else self.cell_role
+        if role is None:
+            return self.movie.times_s[:, 0]
+        return np.where(self.usable[role], self.movie.role_times_s(role), np.nan)
+
+    def skipped(self) -> list[str]:
+        """Tell which frames were black."""
+        black = {
+            role: int((np.isfinite(self.movie.role_times_s(role)) & ~usable).sum())
+            for role, usable in self.usable.items()
+        }
+        return [f"{count} black frame(s) of channel {role} skipped" for role, count in black.items() if count]
+
+    def take(self, chunk: range, progress: Progress = silent) -> None:
+        """Analyse one chunk of frames."""
+        total = self.movie.n_frames
+        images = {role: dict(self._images(role, chunk)) for role in self.movie.roles}
+        progress("finding cells", chunk.start, total)
+        segmented = self._segment(images, chunk)
+        exosome = images.get("exosome", {})
+        detected = {}
+        for t in chunk:
+            progress("finding exosomes", t, total)
+            detected.update(self._detect({t: exosome[t]} if t in exosome else {}))
+        registration = exosome or images.get(self.cell_role or "", {})
+        for t in chunk:
+            self.drift.update(registration.get(t), t)
+            if t in segmented:
+                self._take_cells(
+                    t, segmented[t], {role: images[role][t] for role in images if t in images[role]}
+                )
+            self.labels.append(self.current)
+            if t in detected:
+                self.spots.append(self._place(detected[t]))
+
+    def _segment(
+        self, images: Mapping[str, Mapping[int, NDArray[np.float32]]], chunk: range
+    ) -> dict[int, NDArray[np.int32]]:
+        if self.segmenter is None:
+            return {}
+        role = self.cell_role or ""
+        if self.given.labels is not None and (self.given.every_frame or role not in images):
+            blank = np.zeros((len(chunk), *self.movie.image_shape), dtype=np.float32)
+            return dict(zip(chunk, self.segmenter.segment(blank, chunk)))
+        segmented: dict[int, NDArray[np.int32]] = {}
+        for run in _consecutive(sorted(images[role])):
+            stack = np.stack([images[role][t] for t in run])
+            segmented.update(zip(run, self.segmenter.segment(stack, run)))
+        return segmented
+
+    def _detect(self, images: Mapping[int, NDArray[np.float32]]) -> dict[int, pd.DataFrame]:
+        if self.detector is None:
+            return {}
+        given = self.given.spots
+        if given is not None:
+            return {t: given[given["frame"] == t] for t in images}
+        return {t: self.detector.detect(image[None], range(t, t + 1)) for t, image in images.items()}
+
+    def _take_cells(
+        self, t: int, labels: NDArray[np.int32], images: Mapping[str, NDArray[np.float32]]
+    ) -> None:
+        self.current = self.tracker.update(labels, t)
+        self.outlines = Outlines.from_labels(self.current, pixel_size_um=self.movie.pixel_size_um)
+        role = self.cell_role or "exosome"
+        self.cells.append(
+            measure(
+                self.current,
+                images,
+                pixel_size_um=self.movie.pixel_size_um,
+                frame=t,
+                time_s=float(self.movie.role_times_s(role)[t]),
+            )
+        )
+        events = self.settings.events
+        self.zones.append(
+            zone_areas_um2(
+                self.current,
+                pixel_size_um=self.movie.pixel_size_um,
+                band_um=events.band_um,
+                ring_inner_um=events.ring_inner_um,
+                ring_outer_um=events.ring_outer_um,
+            ).assign(frame=t)
+        )
+
+    def _place(self, spots: pd.DataFrame) -> pd.DataFrame:
+        movie = self.movie
+        placed = spots.assign(
+            time_s=movie.role_times_s("exosome")[spots["frame"].to_numpy()],
+            y_um=spots["y_px"] * movie.pixel_size_um,
+            x_um=spots["x_px"] * movie.pixel_size_um,
+        )
+        if self.outlines is None:
+            return placed
+        there = self.outlines.place(spots[["y_px", "x_px"]].to_numpy())
+        centres = self.cells[-1].set_index("cell_id")[["y_um", "x_um"]].reindex(there.cell_id).to_numpy()
+        beside: dict[str, Any] = dict(zip(schema.MEMBRANE_FRAME, (*there.normal.T, *centres.T)))
+        beside |= dict(zip(schema.NEXT_CELL, (there.next_id, there.next_distance_um)))
+        return placed.assign(
+            cell_id=there.cell_id,
+            membrane_distance_um=there.distance_um,
+            contour_um=there.contour_um,
+            **beside,
+        )
+
+
+def _consecutive(frames: list[int]) -> Iterator[range]:
+    """Split sorted frame numbers into ranges without gaps."""
+    start = 0
+    for i in range(1, len(frames) + 1):
+        if i == len(frames) or frames[i] != frames[i - 1] + 1:
+            yield range(frames[start], frames[i - 1] + 1)
+            start = i

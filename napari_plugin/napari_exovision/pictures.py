@@ -1,0 +1,117 @@
+"""Pictures of events, cells and statistics, drawn as the report draws them; no Qt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from exovision.errors import InputError
+from exovision.report.charts import draw_distances, draw_dockings_per_cell, draw_dwell
+from exovision.report.strips import cut_strips, draw_strip, make_strip
+from exovision.report.style import GREEN, GREY, SKY, VERMILLION, house_style, new_figure
+from napari_exovision.session import Session
+
+Picture = NDArray[np.uint8]
+WIDTH_IN = 7.4
+OUTCOMES = {"detached": SKY, "loss_unresolved": GREY, "movie_end": VERMILLION, "left_focus": GREEN}
+
+
+def picture(figure: Figure, *, dpi: int = 100) -> Picture:
+    """Return a drawn figure as pixels, shape (Y, X, 4)."""
+    canvas: Any = FigureCanvasAgg(figure)
+    figure.set_dpi(dpi)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba()).copy()
+
+
+def strip_picture(session: Session, event: dict[str, Any]) -> Picture | None:
+    """Return the strip of an event: crops, kymograph and brightness; None if its exosome has no place.
+
+    Raises
+    ------
+    InputError
+        If the movie can no longer be read.
+    """
+    strip = make_strip(event, session.spots, pixel_size_um=session.stored.pixel_size_um)
+    if strip is None:
+        return None
+    movie = session.stored.movie
+    with house_style():
+        if movie is not None and "exosome" in movie.roles:
+            cut_strips(movie, session.labels, [strip])
+        figure = new_figure(WIDTH_IN, 3.6 if strip.crops else 2.4)
+        draw_strip(figure, strip)
+        return picture(figure)
+
+
+def lifeline_picture(session: Session, cell_id: int) -> Picture:
+    """Return the lifeline of a cell: when it was there, its dockings one below the other, and its area.
+
+    Raises
+    ------
+    InputError
+        If there is no such cell.
+    """
+    fates, cells = session.fates, session.cells
+    own = cells[cells["cell_id"] == cell_id].sort_values("frame")
+    fate = fates[fates["cell_id"] == cell_id]
+    if not len(own) or not len(fate):
+        raise InputError(f"cell {cell_id} was wanted, there is none of this id; recount or choose another")
+    events = session.events
+    dockings = events[(events["kind"] == "docking") & (events["cell_id"] == cell_id)].sort_values("start_s")
+    outcomes = session.exosomes.set_index("exosome_id")["outcome"]
+    with house_style():
+        figure = new_figure(WIDTH_IN, 2.2 + 0.13 * len(dockings))
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.2 + 0.13 * len(dockings), 1.0])
+        _draw_life(above, own, dockings, outcomes)
+        facts = fate.iloc[0]
+        figure.suptitle(
+            f"Cell {cell_id}: {facts['entry']} to {facts['exit']}; dockings: {len(dockings)}",
+            x=0.01,
+            ha="left",
+            fontsize=9,
+            fontweight="bold",
+        )
+        below.plot(own["time_s"], own["area_um2"], color="#222222", lw=1)
+        below.set(xlabel="time, s", ylabel="area, µm²", ylim=(0, None))
+        return picture(figure)
+
+
+def _draw_life(axes: Axes, own: pd.DataFrame, dockings: pd.DataFrame, outcomes: pd.Series[Any]) -> None:
+    first, last = float(own["time_s"].min()), float(own["time_s"].max())
+    axes.barh(0, last - first, left=first, height=0.9, color="#CCCCCC")
+    axes.text(first, 0, " seen", va="center", fontsize=7)
+    docking: Any
+    for line, docking in enumerate(dockings.itertuples(), start=1):
+        outcome = outcomes.get(docking.exosome_id)
+        colour = OUTCOMES.get(str(outcome), "#222222")
+        lasts = max(float(docking.duration_s), (last - first) / 200)
+        axes.barh(line, lasts, left=float(docking.start_s), height=0.8, color=colour)
+        end = float(docking.start_s) + lasts
+        axes.text(end, line, f" exosome {docking.exosome_id}", va="center", fontsize=7)
+    for name, colour in OUTCOMES.items():
+        axes.bar(0, 0, color=colour, label=name.replace("_", " "))
+    axes.set(ylim=(len(dockings) + 0.6, -0.6), yticks=[], ylabel="dockings")
+    if len(dockings):
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(OUTCOMES), fontsize=7)
+
+
+def chart_pictures(session: Session) -> dict[str, Picture]:
+    """Return the report's charts of distances, dwell times and dockings per cell, as far as there are any."""
+    summary, events = session.summary, session.events
+    cut = events[(events["kind"] == "docking") & (events["censored"] == "right")]
+    waits_s = cut["duration_s"].to_numpy(dtype=np.float64) + (summary["exposure"]["interval_s"] or 0.0)
+    band_um = summary["identifiability"]["docking"]["band_um"]
+    with house_style():
+        figures = {
+            "Where the exosomes are": draw_distances(summary["distance_profile"], band_um=band_um),
+            "How long dockings last": draw_dwell(summary["dwell"], waits_s),
+            "Dockings per cell": draw_dockings_per_cell(session.fates),
+        }
+        return {name: picture(figure) for name, figure in figures.items() if figure is not None}
