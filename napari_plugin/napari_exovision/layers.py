@@ -106,7 +106,9 @@ def result_layers(session: Session) -> list[LayerData]:
         if kind == "tracks" and not len(data):
             continue
         metadata = {KEY: {"what": what, "session": session}}
-        layers.append((data, {"name": f"{name} {what}", "metadata": metadata, **where, **attributes}, kind))
+        # The outlines are those of the frame shown: they have no time of their own.
+        place = {key: value[1:] for key, value in where.items()} if what == OUTLINES else where
+        layers.append((data, {"name": f"{name} {what}", "metadata": metadata, **place, **attributes}, kind))
     return layers
 
 
@@ -124,23 +126,20 @@ def cell_colours() -> CyclicLabelColormap:
 
 
 def outline_layer(session: Session, frame: int = 0) -> tuple[Floats, dict[str, Any]]:
-    """Return the sub-pixel outlines of one frame as vectors, shape (N, 2, 3): start and step."""
+    """Return the sub-pixel outlines of one frame as vectors, shape (N, 2, 2): start and step."""
     attributes = {"edge_color": ORANGE, "edge_width": 1.0, "vector_style": "line", "opacity": 0.9}
     return outline_vectors(session, frame), attributes
 
 
 def outline_vectors(session: Session, frame: int) -> Floats:
-    """Return the outlines of one frame, shape (N, 2, 3)."""
+    """Return the outlines of one frame, shape (N, 2, 2)."""
     outlines = Outlines.from_labels(session.labels[frame], pixel_size_um=session.stored.pixel_size_um)
     starts = outlines.vertices_px
     following = np.arange(1, len(starts) + 1)
     if len(starts):
         following[outlines.starts[1:] - 1] = outlines.starts[:-1]
-    vectors = np.zeros((len(starts), 2, 3))
-    vectors[:, 0, 0] = frame
-    vectors[:, 0, 1:] = starts
-    vectors[:, 1, 1:] = starts[following % max(len(starts), 1)] - starts if len(starts) else starts
-    return vectors
+    steps = starts[following % max(len(starts), 1)] - starts
+    return np.stack([starts, steps], axis=1)
 
 
 def track_layer(session: Session) -> tuple[Floats, dict[str, Any]]:

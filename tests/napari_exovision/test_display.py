@@ -24,9 +24,10 @@ def display(session: Session) -> Display:
 def test_every_layer_has_scale_units_and_axis_names(display: Display) -> None:
     assert len(display.viewer.layers) == 7
     for layer in display.viewer.layers:
-        assert layer.scale.tolist() == [2.0, 0.108, 0.108], layer.name
-        assert [str(unit) for unit in layer.units] == ["second", "micrometer", "micrometer"]
-        assert layer.axis_labels == ("t", "y", "x")
+        known = layer.ndim
+        assert layer.scale.tolist() == [2.0, 0.108, 0.108][-known:], layer.name
+        assert [str(unit) for unit in layer.units] == ["second", "micrometer", "micrometer"][-known:]
+        assert layer.axis_labels == ("t", "y", "x")[-known:]
 
 
 def test_features_hold_the_tables(display: Display, session: Session) -> None:
@@ -51,9 +52,9 @@ def test_the_outlines_are_those_of_the_frame_shown(display: Display, session: Se
     for frame in (3, 13):
         display.viewer.dims.set_current_step(0, frame)
         vectors = display.layer(OUTLINES).data
-        assert set(vectors[:, 0, 0]) == {frame}
         inside = np.argwhere(session.labels[frame] > 0)
-        assert abs(vectors[:, 0, 1].max() - inside[:, 0].max()) < 2
+        assert abs(vectors[:, 0, 0].max() - inside[:, 0].max()) < 2
+        assert len(vectors) == len(display.layer(OUTLINES)._view_data)
 
 
 def test_corrections_reach_the_layers(display: Display, session: Session) -> None:
