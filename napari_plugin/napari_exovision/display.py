@@ -50,12 +50,17 @@ class Display:
         self._add(
             [one for one in result_layers(self.session) if one[1]["metadata"][KEY]["what"] not in present]
         )
-        self._connections = [
-            (self.viewer.dims.events.current_step, self._on_time),
-            (self.session.changed, self.refresh),
-        ]
-        for signal, slot in self._connections:
-            signal.connect(slot)
+        self.follow()
+
+    def follow(self) -> None:
+        """Follow time and corrections, again after `disconnect`; a second call changes nothing."""
+        if not self._connections:
+            self._connections = [
+                (self.viewer.dims.events.current_step, self._on_time),
+                (self.session.changed, self.refresh),
+            ]
+            for signal, slot in self._connections:
+                signal.connect(slot)
         self._on_time()
 
     def close(self) -> None:

@@ -105,6 +105,8 @@ class Hub:
     def join(self, user: Any) -> None:
         """Keep what a panel must do when it goes, also if nobody else remembers the panel."""
         self._users.append(user)
+        if self.display is not None:
+            self.display.follow()
 
     def leave(self, user: Any) -> None:
         """Let a panel go; the last one stops all tasks and lets the viewer's signals go."""

@@ -100,6 +100,16 @@ def test_closing_leaves_the_movie_and_no_connection(display: Display, session: S
     display.viewer.dims.set_current_step(0, 5)
 
 
+def test_a_display_that_was_disconnected_follows_again(display: Display, session: Session) -> None:
+    display.disconnect()
+    display.viewer.dims.set_current_step(0, 12)
+    for _ in range(2):
+        display.follow()
+    display.viewer.dims.set_current_step(0, 4)
+    top = np.argwhere(session.labels[4] > 0)[:, 0].min()
+    assert abs(display.layer(OUTLINES).data[:, 0, 0].min() - top) < 2
+
+
 def test_showing_a_second_time_adds_no_layer_twice(display: Display, session: Session) -> None:
     Display(display.viewer, session).show()
     assert len(display.viewer.layers) == 7
