@@ -26,7 +26,7 @@ from exovision.simulation.spot_frames import SpotConditions, spot_frames
 
 POINTS_SUFFIX = "_points.csv"
 USUAL_SIGMA_PX = 1.3
-WIDTH_ERROR = 0.08
+WIDTH_ERROR = 0.04
 """Relative error of the width that a movie's PSF is estimated with."""
 
 REFERENCE_AREA_PX = 512.0**2
@@ -120,7 +120,7 @@ def draw_conditions(rng: np.random.Generator, side_px: int) -> SpotConditions:
         membrane=float(background * np.exp(rng.uniform(np.log(0.15), np.log(6)))),
         membrane_radius_px=float(rng.uniform(25, 110)),
         membrane_sigma_px=float(sigma * rng.uniform(0.5, 1.8)),
-        blob_ratio=(0.3, 0.55) if rng.random() < 0.35 else (1.7, 3.0),
+        blob_ratio=(0.35, 0.65) if rng.random() < 0.35 else (1.7, 3.0),
         blobs=int(rng.poisson(area * rng.choice([0, 1e-4, 4e-4]))),
         camera=SimulatedCamera(
             hot_pixels=float(rng.choice([0.0, 1e-4, 3e-4])), read_noise_electrons=float(rng.uniform(1, 2.5))
