@@ -121,16 +121,12 @@ def weigh_together(
     evidence = np.zeros((spots.shape[0], COLUMNS))
     profile, fisher, score = np.empty((6, 2 * radius + 1)), np.empty((5, 5)), np.empty(5)
     ridge_fisher, ridge_score = np.empty((TERMS, TERMS)), np.empty(TERMS)
-    plain = np.empty(PARAMETERS)
     for i in range(spots.shape[0]):
         if not marked[i]:
             continue
         spot = spots[i]
         add_spot(model, spot[0], spot[1], -spot[2], spot[4], radius, profile)
-        plain[:] = spot
-        weigh(photons, model, plain, noise, profile, fisher, score, evidence[i])
-        if spot[RIDGE_ANGLE] == NO_RIDGE:
-            spot[:] = plain
+        weigh(photons, model, spot, noise, profile, fisher, score, evidence[i])
         if final and evidence[i, WIDTH_Z] > wide_z and spot[RIDGE_ANGLE] == NO_RIDGE:
             fit_width(photons, model, spot, noise, profile, fisher, score, evidence[i])
         if spot[RIDGE_ANGLE] != NO_RIDGE:
