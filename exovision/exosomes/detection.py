@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -140,12 +139,15 @@ class Detector:
         chance = Probability(self._judge, self.camera, self.sigma_px, area)
         finder = self._finder_for((images.shape[1], images.shape[2]), chance)
         judge = chance.together if finder.together else chance.alone
-        found = [finder.find(image) for image in images]
-        likely = [judge(spots) for spots in found]
-        kept = [probability >= LEAST_PROBABILITY for probability in likely]
-        found = [spots.only(chosen) for spots, chosen in zip(found, kept)]
-        likely = [probability[chosen] for probability, chosen in zip(likely, kept)]
-        return _table(found, likely, frames, self.camera, self.sigma_px)
+        values, flags = [np.empty((0, len(COLUMNS)))], [np.empty(0, dtype=object)]
+        for image, frame in zip(images, frames):
+            found = finder.find(image)
+            likely = judge(found)
+            found, likely = found.only(likely >= LEAST_PROBABILITY), likely[likely >= LEAST_PROBABILITY]
+            values.append(_rows(found, likely, frame, self.camera))
+            flags.append(_flags(found, sigma_px=self.sigma_px, shape=finder.shape))
+        table = pd.DataFrame(np.concatenate(values), columns=list(COLUMNS)).astype({"frame": np.int64})
+        return table.assign(flags=pd.array(np.concatenate(flags), dtype="string"))
 
     def measure_at(
         self, image: NDArray[np.float32], frame: int, place_px: tuple[float, float]
@@ -186,8 +188,12 @@ class Detector:
             self.camera, sigma_px=self.sigma_px, threshold=FAINT, shape=shape, halo=self._halo, together=False
         )
         chance = Probability(self._judge, self.camera, self.sigma_px, float(shape[0] * shape[1]))
-        found = finder.find(images[0])
-        return _table([found], [chance.alone(found)], frames, self.camera, self.sigma_px)
+
+        def judge(found: Found) -> NDArray[np.float32]:
+            return np.maximum(chance.alone(found), np.float32(LEAST_PROBABILITY))
+
+        values = _rows(finder.find(images[0]), frames[0], self.camera, judge)
+        return pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
 
     def _finder_for(self, shape: tuple[int, int], chance: Probability) -> SpotFinder:
         """Return the finder of frames of this shape; its working memory is kept."""
@@ -213,21 +219,6 @@ class Detector:
         )
 
 
-def _table(
-    found: Sequence[Found],
-    likely: Sequence[NDArray[np.float32]],
-    frames: Sequence[int],
-    camera: Camera,
-    sigma_px: float,
-) -> pd.DataFrame:
-    """Return the spots of frames, with their probabilities, as the contract's columns and `flags`."""
-    rows = [_rows(*of_frame, camera) for of_frame in zip(found, likely, frames)]
-    values = np.concatenate([np.empty((0, len(COLUMNS))), *rows])
-    flags = np.concatenate([np.empty(0, dtype=object), *(_flags(spots, sigma_px) for spots in found)])
-    table = pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
-    return table.assign(flags=pd.array(flags, dtype="string"))
-
-
 def _rows(found: Found, likely: NDArray[np.float32], frame: int, camera: Camera) -> NDArray[np.float64]:
     """Return the spots of one frame with their probabilities, shape (M, C), columns as `COLUMNS`."""
     spots, evidence = found.spots, found.evidence
@@ -250,13 +241,15 @@ def _rows(found: Found, likely: NDArray[np.float32], frame: int, camera: Camera)
     )
 
 
-def _flags(found: Found, sigma_px: float) -> NDArray[np.object_]:
+def _flags(found: Found, *, sigma_px: float, shape: tuple[int, int]) -> NDArray[np.object_]:
     """Return what is wrong with each spot, words of `FLAGS` with spaces between, None if nothing is."""
     spots, evidence = found.spots, found.evidence
+    places = spots[:, [Y, X]]
+    room = np.minimum(places, np.array(shape) - 1 - places).min(axis=1)
     ratio = np.log(evidence[:, WIDTH] / sigma_px)
     clear = np.abs(ratio) > np.maximum(np.log(WIDE_RATIO), FLAG_SES * evidence[:, WIDTH_SE])
     wrong = np.column_stack(
-        [found.saturated, found.room_px < BORDER_SIGMAS * sigma_px, clear & (ratio > 0), clear & (ratio < 0)]
+        [found.saturated, room < BORDER_SIGMAS * sigma_px, clear & (ratio > 0), clear & (ratio < 0)]
     )
     words = np.full(len(spots), None, dtype=object)
     for row in np.flatnonzero(wrong.any(axis=1)):

@@ -9,22 +9,7 @@ from numpy.typing import NDArray
 
 from exovision.exosomes.camera import Camera
 from exovision.exosomes.spot_finder import Found
-from exovision.nets.spot_classifier import SpotJudge
-from exovision.numerics.spot_evidence import (
-    CHI2,
-    LONG_Z,
-    LOOK_SIDE,
-    RIDGE_Z,
-    TOTAL_SE,
-    WIDTH,
-    WIDTH_SE,
-    WIDTH_Z,
-)
-from exovision.numerics.spot_fits import BACKGROUND, TOTAL
-
-MEASURES = 12
-INPUTS = 2 * LOOK_SIDE**2 + MEASURES
-"""Numbers that the network is told of a spot: two pictures, and measures."""
+from exovision.nets.spot_classifier import SpotJudge, inputs
 
 
 def describe(found: Found, *, camera: Camera, sigma_px: float, area_px: float) -> NDArray[np.float32]:
@@ -44,33 +29,9 @@ def describe(found: Found, *, camera: Camera, sigma_px: float, area_px: float) -
     Returns
     -------
     ndarray of shape (M, INPUTS)
-        The looks, then the ridge beneath, significance, width and its error, excess width and length in
-        standard errors, misfit, background and PSF, then what the frame holds: the density of peaks and the
-        median and 90 % quantile of their significance; each brought to the order of one.
     """
-    spots, evidence = found.spots, found.evidence
     noise = camera.read_noise_photons**2
-    told = np.empty((len(spots), INPUTS), dtype=np.float32)
-    if not len(spots):
-        return told
-    told[:, : 2 * LOOK_SIDE**2] = found.looks.reshape(len(spots), -1)
-    significance = np.log(np.clip(spots[:, TOTAL] / evidence[:, TOTAL_SE], 0.1, 1e3)) - 2
-    measures = (
-        np.arcsinh(evidence[:, RIDGE_Z] / 3),
-        significance,
-        3 * np.log(np.clip(evidence[:, WIDTH] / sigma_px, 0.2, 5.0)),
-        np.log(np.clip(evidence[:, WIDTH_SE], 1e-3, 3.0)) + 2,
-        np.arcsinh(np.clip(evidence[:, WIDTH_Z], -1e3, 1e3)),
-        np.arcsinh(np.clip(evidence[:, LONG_Z], 0, 1e3)),
-        2 * np.log(np.clip(evidence[:, CHI2], 0.1, 1e3)),
-        np.log(np.clip(spots[:, BACKGROUND] + noise, 0.1, 1e6)) - 2,
-        np.full(len(spots), 2 * np.log(sigma_px) - 1),
-        np.full(len(spots), np.log(len(spots) * sigma_px**2 / area_px) / 2 + 3),
-        np.full(len(spots), np.median(significance)),
-        np.full(len(spots), np.quantile(significance, 0.9)),
-    )
-    told[:, -MEASURES:] = np.column_stack(measures)
-    return told
+    return inputs(found.spots, found.evidence, found.looks, noise=noise, sigma_px=sigma_px, area_px=area_px)
 
 
 @dataclass(frozen=True)

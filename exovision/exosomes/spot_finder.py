@@ -77,8 +77,6 @@ class Found:
         Columns of `numerics.spot_evidence`.
     looks : ndarray of shape (M, 2, S, S)
         The surroundings of each spot and what the fits leave of them, as `numerics.spot_evidence.looks`.
-    room_px : ndarray of shape (M,)
-        Distance to the nearest border, px.
     saturated : ndarray of shape (M,)
         Whether saturated pixels were left out of a spot's fit.
     """
@@ -86,26 +84,17 @@ class Found:
     spots: Floats
     evidence: Floats
     looks: Image
-    room_px: Floats
     saturated: NDArray[np.bool_]
 
     def only(self, chosen: NDArray[np.bool_]) -> Found:
         """Return the chosen spots."""
-        return Found(
-            spots=self.spots[chosen],
-            evidence=self.evidence[chosen],
-            looks=self.looks[chosen],
-            room_px=self.room_px[chosen],
-            saturated=self.saturated[chosen],
-        )
+        return Found(self.spots[chosen], self.evidence[chosen], self.looks[chosen], self.saturated[chosen])
 
     @classmethod
     def none(cls) -> Found:
         """Return no spots."""
         looks = np.empty((0, 2, LOOK_SIDE, LOOK_SIDE), dtype=np.float32)
-        return cls(
-            np.empty((0, PARAMETERS)), np.empty((0, COLUMNS)), looks, np.empty(0), np.empty(0, dtype=np.bool_)
-        )
+        return cls(np.empty((0, PARAMETERS)), np.empty((0, COLUMNS)), looks, np.empty(0, dtype=np.bool_))
 
 
 Judge = Callable[[Found], NDArray[np.float32]]
@@ -200,9 +189,7 @@ class SpotFinder:
         self._draw(spots)
         picture = self._photons, self._model
         seen = looks(*picture, spots, self._noise, self.sigma_px)
-        places = spots[:, [Y, X]]
-        room = np.minimum(places, np.array(self.shape) - 1 - places).min(axis=1)
-        return Found(spots, evidence, seen, room, self._beside_saturated(spots))
+        return Found(spots, evidence, seen, self._beside_saturated(spots))
 
     def _beside_saturated(self, spots: Floats) -> NDArray[np.bool_]:
         """Tell which spots have a saturated pixel in the square that they are fitted in."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +11,37 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from exovision.nets import weights
+from exovision.numerics.spot_evidence import (
+    CHI2,
+    LONG_Z,
+    LOOK_SIDE,
+    RIDGE_Z,
+    TOTAL_SE,
+    WIDTH,
+    WIDTH_SE,
+    WIDTH_Z,
+)
+from exovision.numerics.spot_fits import BACKGROUND, TOTAL
 
+MEASURES = 12
+INPUTS = 2 * LOOK_SIDE**2 + MEASURES
+
+Floats = NDArray[np.float64]
 Images = NDArray[np.float32]
 
 
 class Perceptron(nn.Sequential):
-    """Fully connected layers from some numbers to one logit.
+    """Fully connected layers from `INPUTS` numbers to one logit.
 
     Parameters
     ----------
     widths : sequence of int
-        Inputs, then the hidden units of each layer.
+        Hidden units of each layer.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
         layers: list[nn.Module] = []
-        for inputs, outputs in pairwise(widths):
+        for inputs, outputs in zip((INPUTS, *widths), widths):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
         super().__init__(*layers, nn.Linear(widths[-1], 1))
 
@@ -38,16 +52,16 @@ class SpotClassifier(nn.Module):
     Parameters
     ----------
     widths : sequence of int
-        Inputs, then the hidden units of each layer.
+        Hidden units of each layer.
     """
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int] = (64, 32)) -> None:
         super().__init__()
         self.widths = tuple(widths)
         self.alone, self.together = Perceptron(widths), Perceptron(widths)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, inputs) to the logits of spots that were fitted together, (N, 1)."""
+        """Map (N, INPUTS) to the logits of spots that were fitted together, (N, 1)."""
         logits: Tensor = self.together(x)
         return logits
 
@@ -56,6 +70,56 @@ def fresh_classifier(widths: Sequence[int], seed: int) -> SpotClassifier:
     """Return an untrained network whose weights depend on `widths` and `seed` alone."""
     torch.manual_seed(seed)
     return SpotClassifier(widths)
+
+
+def inputs(
+    spots: Floats, evidence: Floats, looks: Images, *, noise: float, sigma_px: float, area_px: float
+) -> Images:
+    """Return what the network is told of fitted spots.
+
+    Parameters
+    ----------
+    spots : ndarray of shape (M, 16)
+        Columns of `numerics.spot_fits`.
+    evidence : ndarray of shape (M, 11)
+        Columns of `numerics.spot_evidence`.
+    looks : ndarray of shape (M, 2, LOOK_SIDE, LOOK_SIDE)
+        As `numerics.spot_evidence.looks`.
+    noise : float
+        Read-noise variance, photons².
+    sigma_px : float
+        Standard deviation of the PSF, px.
+    area_px : float
+        Of the frame; all spots are those of one frame.
+
+    Returns
+    -------
+    ndarray of shape (M, INPUTS)
+        The looks, then the ridge beneath, significance, width and its error, excess width and length in
+        standard errors, misfit, background and PSF, then what the frame holds: the density of peaks and the
+        median and 90 % quantile of their significance; each brought to the order of one.
+    """
+    told = np.empty((len(spots), INPUTS), dtype=np.float32)
+    if not len(spots):
+        return told
+    told[:, : 2 * LOOK_SIDE**2] = looks.reshape(len(spots), -1)
+    significance = np.log(np.clip(spots[:, TOTAL] / evidence[:, TOTAL_SE], 0.1, 1e3)) - 2
+    measures = (
+        np.arcsinh(evidence[:, RIDGE_Z] / 3),
+        significance,
+        3 * np.log(np.clip(evidence[:, WIDTH] / sigma_px, 0.2, 5.0)),
+        np.log(np.clip(evidence[:, WIDTH_SE], 1e-3, 3.0)) + 2,
+        np.arcsinh(np.clip(evidence[:, WIDTH_Z], -1e3, 1e3)),
+        np.arcsinh(np.clip(evidence[:, LONG_Z], 0, 1e3)),
+        2 * np.log(np.clip(evidence[:, CHI2], 0.1, 1e3)),
+        np.log(np.clip(spots[:, BACKGROUND] + noise, 0.1, 1e6)) - 2,
+        np.full(len(spots), 2 * np.log(sigma_px) - 1),
+        np.full(len(spots), np.log(len(spots) * sigma_px**2 / area_px) / 2 + 3),
+        np.full(len(spots), np.median(significance)),
+        np.full(len(spots), np.quantile(significance, 0.9)),
+    )
+    told[:, -MEASURES:] = np.column_stack(measures)
+    return told
 
 
 class SpotJudge:
@@ -76,11 +140,11 @@ class SpotJudge:
         self._network, self.facts = weights.load(path, SpotClassifier)
 
     def alone(self, told: Images) -> Images:
-        """Return the probability, shape (M,), of spots fitted each by itself, shape (M, inputs)."""
+        """Return the probability, shape (M,), of spots fitted each by itself, from `inputs`."""
         return _probability(self._network.alone, told)
 
     def together(self, told: Images) -> Images:
-        """Return the probability, shape (M,), of spots fitted with their neighbours, shape (M, inputs)."""
+        """Return the probability, shape (M,), of spots fitted with their neighbours, from `inputs`."""
         return _probability(self._network.together, told)
 
 

@@ -41,7 +41,7 @@ LEAST_SHARE = 0.15
 
 RIDGE_HANDICAP = 10.0
 MODEL_ERROR = 0.15
-"""Part of a bright spot's significance that a real PSF, which is no Gaussian, gains by any richer model."""
+"""Part of a bright spot's significance that a real PSF, which is no Gaussian, may gain by any richer model."""
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -169,7 +169,7 @@ def _try_width(photons: Image, others: Image, wide: Floats, noise: float, profil
         if not k:
             spare = np.empty((5, 5)), np.empty(5), np.empty(COLUMNS)
             fit_width(photons, others, wide, noise, profiles[0], spare[0], spare[1], spare[2])
-    return float(2.0 * (likelihood[1] - likelihood[0]))
+    return 2.0 * (likelihood[1] - likelihood[0])
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exovision.errors import SettingsError
-from exovision.exosomes.probability import INPUTS, MEASURES, Probability, describe
+from exovision.exosomes.probability import Probability, describe
 from exovision.exosomes.spot_finder import Found
 from exovision.nets import weights
 from exovision.nets.device import resolve_device
-from exovision.nets.spot_classifier import Perceptron, SpotJudge, fresh_classifier
+from exovision.nets.spot_classifier import INPUTS, MEASURES, Perceptron, SpotJudge, fresh_classifier
 from exovision.nets.training import Batch, Course, logit_loss, train
 from exovision.numerics.spot_evidence import LOOK_SIDE
 from exovision.progress import Progress, silent
@@ -129,7 +129,7 @@ def train_spots(
     for index in range(training.simulated):
         pictures.append(simulated_picture([training.seed, PICTURE_STREAM, index], training.frame_px))
         progress("simulating", index + 1, training.simulated)
-    network = fresh_classifier((INPUTS, *training.widths), training.seed)
+    network = fresh_classifier(training.widths, training.seed)
     path = Path(out) / WEIGHTS_NAME
     facts: dict[str, Any] = {"training": asdict(training), "pictures": len(clicked)}
     for name in ("alone", "together"):

@@ -7,7 +7,7 @@ import tifffile
 
 from exovision.errors import InputError, SettingsError
 from exovision.exosomes.detection import Detector
-from exovision.exosomes.probability import INPUTS, MEASURES
+from exovision.nets.spot_classifier import INPUTS, MEASURES
 from exovision.numerics.spot_evidence import LOOK_SIDE
 from exovision.settings import CameraSettings, ExosomeSettings
 from exovision.simulation.spot_frames import SpotConditions, spot_frames
