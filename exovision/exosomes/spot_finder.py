@@ -13,7 +13,7 @@ from exovision.exosomes.camera import Camera
 from exovision.exosomes.halo import rises_above_halo
 from exovision.numerics.peaks import MatchedFilter, left_over, local_maxima, refine, stabilise
 from exovision.numerics.psf import draw, fit_radius_px, patch_radius_px
-from exovision.numerics.spot_evidence import COLUMNS, LOOK_SIDE, WIDTH_SE, WIDTH_Z, looks, weigh_alone
+from exovision.numerics.spot_evidence import COLUMNS, LOOK_SIDE, looks, weigh_alone
 from exovision.numerics.spot_fits import (
     IGNORED,
     PARAMETERS,
@@ -224,8 +224,6 @@ class SpotFinder:
             spots = self._split(*self._fit_beside(np.vstack([spots, hidden]), fresh))
         spots = self._tidy(spots)
         evidence = self._weigh(spots, np.ones(len(spots), dtype=np.bool_), final=True)
-        own = spots[:, SIGMA] > self.sigma_px
-        evidence[own, WIDTH_Z] = np.log(spots[own, SIGMA] / self.sigma_px) / evidence[own, WIDTH_SE]
         order = np.argsort(spots[:, Y], kind="stable")
         return self._seen(spots[order], evidence[order])
 

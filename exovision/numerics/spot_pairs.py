@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from exovision.numerics.psf import FAST, Floats, add_spot, fill_profile
-from exovision.numerics.spot_evidence import COLUMNS, LONG_ANGLE, LONG_Z, TOTAL_SE, WIDTH_Z, fit_width
+from exovision.numerics.spot_evidence import COLUMNS, LONG_ANGLE, LONG_Z, WIDTH_Z, fit_width
 from exovision.numerics.spot_fits import (
     LEAST,
     NO_RIDGE,
@@ -40,8 +40,6 @@ LEAST_SHARE = 0.15
 """Of the pair's light in the dimmer of the two."""
 
 RIDGE_HANDICAP = 10.0
-MODEL_ERROR = 0.15
-"""Part of a bright spot's significance that a real PSF, which is no Gaussian, may gain by any richer model."""
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -153,13 +151,12 @@ def _try_pair(
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def _try_width(photons: Image, others: Image, wide: Floats, noise: float, profiles: Floats) -> float:
-    """Fit a spot with its own width in place; return twice the log-likelihood gained."""
-    one = wide.copy()
+def _width_gain(photons: Image, others: Image, one: Floats, noise: float, profiles: Floats) -> float:
+    """Return twice the log-likelihood that a spot gains by a width of its own."""
     radius = profiles.shape[2] // 2
     top, left = round(one[0]) - radius, round(one[1]) - radius
     fisher, score, pair = np.empty((TERMS, TERMS)), np.empty(TERMS), np.empty(TERMS)
-    likelihood = np.empty(2)
+    likelihood, wide = np.empty(2), one.copy()
     for k in range(2):
         pair[:3], pair[3:6], pair[6] = wide[:3], wide[:3], wide[3]
         pair[5] = 0.0
@@ -208,7 +205,7 @@ def split(
     added : ndarray of shape (K, 16)
         The dimmer spots of the pairs.
     changed : ndarray of shape (M,)
-        Which spots were split, put on a ridge or given their own width.
+        Which spots were split or put on a ridge.
     """
     added, changed = np.zeros((spots.shape[0], PARAMETERS)), np.zeros(spots.shape[0], dtype=np.bool_)
     count = 0
@@ -217,29 +214,26 @@ def split(
         np.empty((RIDGE_TERMS, RIDGE_TERMS)),
         np.empty(RIDGE_TERMS),
     )
-    one, ridged, broad = np.empty(PARAMETERS), np.empty(PARAMETERS), np.empty(PARAMETERS)
-    pair = np.empty(TERMS)
+    one, ridged, pair = np.empty(PARAMETERS), np.empty(PARAMETERS), np.empty(TERMS)
     for i in range(spots.shape[0]):
         spot, wide, long = spots[i], max(evidence[i, WIDTH_Z], 0.0), evidence[i, LONG_Z]
         if max(wide, long) < suspicious_z or spot[RIDGE_ANGLE] != NO_RIDGE:
             continue
         add_spot(model, spot[0], spot[1], -spot[2], spot[4], radius, scratch)
         reach, axis = reach_px(spot[4]), evidence[i, LONG_ANGLE]
-        needed = max(least_gain, (MODEL_ERROR * spot[2] / evidence[i, TOTAL_SE]) ** 2)
         one[:] = spot
         fit_fixed(photons, model, one, noise, reach, np.empty((6, 2 * reach + 1)))
         profiles, width_gain = np.empty((2, 6, 2 * reach + 1)), 0.0
-        broad[:] = one
         pair_gain = _try_pair(photons, model, one, axis, noise, pair, profiles)
-        if wide > suspicious_z:
-            width_gain = _try_width(photons, model, broad, noise, profiles)
+        if wide > suspicious_z and pair_gain > least_gain:
+            width_gain = _width_gain(photons, model, one, noise, profiles)
         ridge_gain = 0.0
         if long > suspicious_z:
             ridged[:] = one
             ridge_gain = try_ridge(photons, model, ridged, axis, noise, fisher, score)
-        if ridge_gain > needed and ridge_gain > pair_gain + RIDGE_HANDICAP:
+        if ridge_gain > least_gain and ridge_gain > pair_gain + RIDGE_HANDICAP:
             spot[:], changed[i] = ridged, True
-        elif pair_gain > max(needed, width_gain + 0.5 * needed):
+        elif pair_gain > max(least_gain, width_gain + 0.5 * least_gain):
             bright, other = (0, added[count]) if pair[2] >= pair[5] else (3, added[count])
             other[:3], other[3], other[4], other[5] = (
                 pair[3 - bright : 6 - bright],
@@ -253,7 +247,5 @@ def split(
             changed[i] = True
             add_spot(model, other[0], other[1], other[2], other[4], radius, scratch)
             count += 1
-        elif width_gain > needed:
-            spot[:], changed[i] = broad, True
         add_spot(model, spot[0], spot[1], spot[2], spot[4], radius, scratch)
     return added[:count].copy(), changed

@@ -23,8 +23,6 @@ Floats = NDArray[np.float64]
 NEIGHBOUR_PX = 9.0
 LEAST_SNR, LARGEST_BLUR = 1.5, 1.5
 SKIRT_RATIO = 2.5
-RING_RATIO, RING_POINTS, RING_BREADTH = 3.2, 16, 0.7
-"""Radius of a diffraction ring, the spots that it is drawn with, and their width, in widths of the PSF."""
 HAZE_PX = 25.0
 MEMBRANE_STEP_PX = 0.2
 MEMBRANE_UNEVENNESS, MEMBRANE_PATCH_PX = 0.25, 40.0
@@ -51,8 +49,6 @@ class SpotConditions:
         Standard deviation of the natural logarithm of the spots' width: size, focus, motion.
     skirt : float
         Part of a spot's light that lies in a Gaussian of `SKIRT_RATIO` times its width, unlike the model PSF.
-    ring : float
-        Part of a spot's light that lies in a diffraction ring of `RING_RATIO` times its width.
     background : float
         Photo-electrons per px.
     haze : float
@@ -80,7 +76,6 @@ class SpotConditions:
     sigma_px: float = 1.5
     width_spread: float = 0.0
     skirt: float = 0.0
-    ring: float = 0.0
     background: float = 6.1
     haze: float = 0.0
     membranes: int = 0
@@ -137,7 +132,9 @@ def spot_frames(conditions: SpotConditions, frames: int, *, seed: int) -> SpotFr
         blobs = _blobs(rng, conditions, light)
         truth.append(_truth(frame, spots, conditions, _at(light, spots[:, :2])))
         for y, x, photons, sigma in np.vstack([spots, blobs]):
-            _add_spot(light, y, x, photons, sigma, conditions)
+            add(light, y, x, (1 - conditions.skirt) * photons, sigma)
+            if conditions.skirt:
+                add(light, y, x, conditions.skirt * photons, SKIRT_RATIO * sigma)
         images.append(sensor.expose(light))
         decoys.append(pd.DataFrame({"frame": frame, "y_px": blobs[:, 0], "x_px": blobs[:, 1]}))
     return SpotFrames(
@@ -162,19 +159,6 @@ def add(image: Image, y: float, x: float, photons: float, sigma_px: float) -> No
     add_spot(
         image, float(y), float(x), float(photons), float(sigma_px), radius, np.empty((6, 2 * radius + 1))
     )
-
-
-def _add_spot(
-    light: Image, y: float, x: float, photons: float, sigma: float, conditions: SpotConditions
-) -> None:
-    """Add a spot with its skirt and ring."""
-    add(light, y, x, (1 - conditions.skirt - conditions.ring) * photons, sigma)
-    if conditions.skirt:
-        add(light, y, x, conditions.skirt * photons, SKIRT_RATIO * sigma)
-    if conditions.ring:
-        part, away = conditions.ring * photons / RING_POINTS, RING_RATIO * sigma
-        for angle in np.linspace(0, 2 * np.pi, RING_POINTS, endpoint=False):
-            add(light, y + away * np.sin(angle), x + away * np.cos(angle), part, RING_BREADTH * sigma)
 
 
 def _background(rng: np.random.Generator, conditions: SpotConditions) -> tuple[Image, Floats]:

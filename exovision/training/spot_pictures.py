@@ -102,8 +102,8 @@ def draw_conditions(rng: np.random.Generator, side_px: int) -> SpotConditions:
     membranes = int(rng.integers(1, 5)) if rng.random() < 0.6 else 0
     background = float(np.exp(rng.uniform(np.log(2), np.log(60))))
     sigma = float(rng.uniform(0.9, 2.2))
-    density = np.exp(rng.uniform(np.log(2e-4), np.log(4e-3))) if rng.random() < 0.92 else 0.0
-    dimmest, brightest = (1.3, 8.0) if rng.random() < 0.75 else (6.0, 150.0)
+    density = np.exp(rng.uniform(np.log(1e-4), np.log(4e-3))) if rng.random() < 0.88 else 0.0
+    dimmest, brightest = (1.3, 8.0) if rng.random() < 0.75 else (6.0, 60.0)
     return SpotConditions(
         shape_px=(side_px, side_px),
         spots=int(rng.poisson(area * density)),
@@ -111,8 +111,7 @@ def draw_conditions(rng: np.random.Generator, side_px: int) -> SpotConditions:
         brightness_spread=float(rng.choice([0.0, 0.3, 0.6, 1.0])),
         sigma_px=sigma,
         width_spread=float(rng.uniform(0, 0.1)),
-        skirt=float(rng.choice([0.0, 0.0, 0.1, 0.2])),
-        ring=float(rng.choice([0.0, 0.0, 0.0, rng.uniform(0.1, 0.5)])),
+        skirt=float(rng.choice([0.0, 0.0, 0.1, 0.2, 0.35])),
         background=background,
         haze=float(rng.uniform(0, 0.4)),
         membranes=membranes,
@@ -120,7 +119,6 @@ def draw_conditions(rng: np.random.Generator, side_px: int) -> SpotConditions:
         membrane=float(background * np.exp(rng.uniform(np.log(0.15), np.log(6)))),
         membrane_radius_px=float(rng.uniform(25, 110)),
         membrane_sigma_px=float(sigma * rng.uniform(0.5, 1.8)),
-        blob_ratio=(0.35, 0.65) if rng.random() < 0.35 else (1.7, 3.0),
         blobs=int(rng.poisson(area * rng.choice([0, 1e-4, 4e-4]))),
         camera=SimulatedCamera(
             hot_pixels=float(rng.choice([0.0, 1e-4, 3e-4])), read_noise_electrons=float(rng.uniform(1, 2.5))

@@ -49,9 +49,9 @@ class SpotTraining:
         Hidden units of the network's layers.
     """
 
-    simulated: int = 1000
+    simulated: int = 1500
     frame_px: int = 224
-    steps: int = 5000
+    steps: int = 6000
     batch: int = 512
     learning_rate: float = 3e-3
     clicked_share: float = 0.3

@@ -85,7 +85,7 @@ def test_nothing_to_learn_from_is_said(tmp_path):
 
 def test_clicks_with_other_columns_are_refused(clicked):
     pd.DataFrame({"y": [1.0]}).to_csv(clicked / "a_points.csv", index=False)
-    with pytest.raises(InputError, match=r"wanted columns y_px and x_px.*got columns y"):
+    with pytest.raises(InputError, match="wanted columns y_px and x_px.*got columns y"):
         clicked_pictures(clicked)
 
 
