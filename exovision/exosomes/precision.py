@@ -35,8 +35,8 @@ def precision_reached(
     Returns
     -------
     dict
-        `spots` looked at; `precision_um` and `bound_um`, the root mean squares of standard errors and of bounds
-        of one coordinate; `over_bound`, their ratio. Null without likely spots.
+        `spots` looked at; `precision_um` and `bound_um`, root mean squares of the standard errors and bounds of
+        one coordinate; `over_bound`, their ratio. Null without likely spots.
     """
     likely = spots[(spots["probability"] >= LEAST_PROBABILITY) & (spots["counts"] > 0)]
     chosen = likely.iloc[:: max(1, math.ceil(len(likely) / MOST_SPOTS))]

@@ -38,7 +38,7 @@ FULL_SCALES = tuple(np.float32(2**bits - 1) for bits in (8, 10, 12, 14, 16))
 """A pixel at the brightest value of a usual camera is saturated if it is also the brightest of its frame."""
 
 HIDDEN_ROUNDS, HIDDEN_SIGNIFICANCE = 2, 3.5
-"""How often spots are looked for in what the fits leave over; how bright they must be, standard errors."""
+"""How often spots are looked for in what the fits leave over, and how bright they must be, standard errors."""
 
 MODEL_ERROR = 0.15
 """Part of a spot's own light that a real PSF may distribute otherwise than a Gaussian."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 REACH_SIGMAS, FIT_SIGMAS = 3.0, 2.5
-"""Half-width of the patch that holds a spot, and of the one that suffices to place it, PSF widths."""
+"""Half-width of the patch that holds a spot, and of the one that places it as well, PSF standard deviations."""
 
 FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 """Licences given to compiled floating-point code: all but to take for granted that nothing is NaN."""

@@ -14,8 +14,8 @@ from exovision.numerics.spot_fits import LEAST, Image, solve
 Y_SE, X_SE, TOTAL_SE, BACKGROUND_SE, WIDTH, WIDTH_SE = range(6)
 WIDTH_Z, CHI2, LONG_Z, LONG_ANGLE, RIDGE_Z = range(6, 11)
 """Columns of the evidence: px, px, photons, photons per px, px, relative; standard errors by which the spot
-is wider than the PSF; mean squared residual over its variance; standard errors by which it is longer than
-broad; the direction of its long axis, radians from y towards x; and the height of a ridge beneath the spot over its
+is wider than the PSF; mean squared residual over its variance; standard errors by which it is longer than broad;
+the direction of its long axis, radians from y towards x; and the height of a ridge beneath the spot over its
 standard error, 0 where there is none."""
 
 COLUMNS = 11

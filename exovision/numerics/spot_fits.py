@@ -14,8 +14,8 @@ Image = NDArray[np.float32]
 
 Y, X, TOTAL, BACKGROUND, SIGMA, RIDGE_ANGLE, RIDGE_Y, RIDGE_X, PEAK_Y, PEAK_X, LIGHT = range(11)
 """Columns of the parameter array: px, px, photons, photons per pixel, px; direction of a ridge beneath the
-spot, radians from y towards x, and a point on its axis, px; where the search for the spot started, px; and
-the first of six coefficients of the background, see `spot_ridges`."""
+spot, radians from y towards x, and a point on its axis, px; where the search for the spot started, px; and the
+first of six coefficients of the background, see `spot_ridges`."""
 
 PARAMETERS = 16
 NO_RIDGE = 9.0

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from exovision.numerics.psf import FAST, Floats, add_spot, fill_profile
-from exovision.numerics.spot_evidence import COLUMNS, LONG_ANGLE, LONG_Z, WIDTH_Z, fit_width
+from exovision.numerics.spot_evidence import LONG_ANGLE, LONG_Z, WIDTH_Z
 from exovision.numerics.spot_fits import (
     LEAST,
     NO_RIDGE,
@@ -151,25 +151,6 @@ def _try_pair(
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def _width_gain(photons: Image, others: Image, one: Floats, noise: float, profiles: Floats) -> float:
-    """Return twice the log-likelihood that a spot gains by a width of its own."""
-    radius = profiles.shape[2] // 2
-    top, left = round(one[0]) - radius, round(one[1]) - radius
-    fisher, score, pair = np.empty((TERMS, TERMS)), np.empty(TERMS), np.empty(TERMS)
-    likelihood, wide = np.empty(2), one.copy()
-    for k in range(2):
-        pair[:3], pair[3:6], pair[6] = wide[:3], wide[:3], wide[3]
-        pair[5] = 0.0
-        likelihood[k] = _pair_equations(
-            photons, others, pair, wide[4], top, left, noise, profiles, fisher, score
-        )
-        if not k:
-            spare = np.empty((5, 5)), np.empty(5), np.empty(COLUMNS)
-            fit_width(photons, others, wide, noise, profiles[0], spare[0], spare[1], spare[2])
-    return 2.0 * (likelihood[1] - likelihood[0])
-
-
-@njit(cache=True, fastmath=FAST, error_model="numpy")
 def split(
     photons: Image,
     model: Image,
@@ -223,17 +204,14 @@ def split(
         reach, axis = reach_px(spot[4]), evidence[i, LONG_ANGLE]
         one[:] = spot
         fit_fixed(photons, model, one, noise, reach, np.empty((6, 2 * reach + 1)))
-        profiles, width_gain = np.empty((2, 6, 2 * reach + 1)), 0.0
-        pair_gain = _try_pair(photons, model, one, axis, noise, pair, profiles)
-        if wide > suspicious_z and pair_gain > least_gain:
-            width_gain = _width_gain(photons, model, one, noise, profiles)
+        pair_gain = _try_pair(photons, model, one, axis, noise, pair, np.empty((2, 6, 2 * reach + 1)))
         ridge_gain = 0.0
         if long > suspicious_z:
             ridged[:] = one
             ridge_gain = try_ridge(photons, model, ridged, axis, noise, fisher, score)
         if ridge_gain > least_gain and ridge_gain > pair_gain + RIDGE_HANDICAP:
             spot[:], changed[i] = ridged, True
-        elif pair_gain > max(least_gain, width_gain + 0.5 * least_gain):
+        elif pair_gain > max(least_gain, wide * wide + 0.5 * least_gain):
             bright, other = (0, added[count]) if pair[2] >= pair[5] else (3, added[count])
             other[:3], other[3], other[4], other[5] = (
                 pair[3 - bright : 6 - bright],

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from exovision.errors import InputError
 from exovision.exosomes.camera import Camera, estimate_camera
 from exovision.exosomes.halo import estimate_halo
-from exovision.exosomes.spot_finder import Found, SpotFinder
+from exovision.exosomes.spot_finder import NO_HALO, Found, SpotFinder
 from exovision.exosomes.width import estimate_sigma_px
 from exovision.numerics.peaks import noise_threshold
 from exovision.numerics.spot_fits import X, Y
@@ -92,8 +92,7 @@ def simulated_picture(seed: Sequence[int], side_px: int) -> Picture:
     )
     sigma = conditions.sigma_px * float(np.exp(WIDTH_ERROR * rng.standard_normal()))
     image = made.images[0].astype(np.float32)
-    halo = estimate_halo(image[None], camera, sigma)
-    return Picture(image, made.truth, made.decoys, camera, sigma, halo, clicked=False)
+    return Picture(image, made.truth, made.decoys, camera, sigma, NO_HALO, clicked=False)
 
 
 def draw_conditions(rng: np.random.Generator, side_px: int) -> SpotConditions:
@@ -102,23 +101,21 @@ def draw_conditions(rng: np.random.Generator, side_px: int) -> SpotConditions:
     membranes = int(rng.integers(1, 5)) if rng.random() < 0.6 else 0
     background = float(np.exp(rng.uniform(np.log(2), np.log(60))))
     sigma = float(rng.uniform(0.9, 2.2))
-    density = np.exp(rng.uniform(np.log(1e-4), np.log(4e-3))) if rng.random() < 0.88 else 0.0
-    dimmest, brightest = (1.3, 8.0) if rng.random() < 0.75 else (6.0, 60.0)
     return SpotConditions(
         shape_px=(side_px, side_px),
-        spots=int(rng.poisson(area * density)),
-        snr=float(np.exp(rng.uniform(np.log(dimmest), np.log(brightest)))),
-        brightness_spread=float(rng.choice([0.0, 0.3, 0.6, 1.0])),
+        spots=int(rng.poisson(area * np.exp(rng.uniform(np.log(4e-4 if membranes else 1e-4), np.log(4e-3))))),
+        snr=float(np.exp(rng.uniform(np.log(1.3), np.log(8)))),
+        brightness_spread=float(rng.choice([0.0, 0.3, 0.6])),
         sigma_px=sigma,
         width_spread=float(rng.uniform(0, 0.1)),
-        skirt=float(rng.choice([0.0, 0.0, 0.1, 0.2, 0.35])),
+        skirt=float(rng.choice([0.0, 0.0, 0.1, 0.2])),
         background=background,
         haze=float(rng.uniform(0, 0.4)),
         membranes=membranes,
         membrane_share=float(rng.uniform(0.3, 1.0)),
         membrane=float(background * np.exp(rng.uniform(np.log(0.15), np.log(6)))),
         membrane_radius_px=float(rng.uniform(25, 110)),
-        membrane_sigma_px=float(sigma * rng.uniform(0.5, 1.8)),
+        membrane_sigma_px=float(sigma * rng.uniform(1.0, 1.8)),
         blobs=int(rng.poisson(area * rng.choice([0, 1e-4, 4e-4]))),
         camera=SimulatedCamera(
             hot_pixels=float(rng.choice([0.0, 1e-4, 3e-4])), read_noise_electrons=float(rng.uniform(1, 2.5))
