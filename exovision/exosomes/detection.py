@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -37,12 +38,6 @@ COLUMNS = (
     *("counts", "photons", "background", "sigma_px", "snr", "probability"),
     *("counts_se", "background_se", "sigma_se_px"),
 )
-FLAGS = ("saturated", "border", "wide", "narrow")
-"""Why a spot's measures may not be trusted, in the column `flags`."""
-
-BORDER_SIGMAS, WIDE_RATIO, FLAG_SES = 2.0, 1.3, 3.0
-"""Spots so near the border, or so much wider or narrower than the PSF and by so many standard errors, are
-flagged."""
 
 
 class Detector:
@@ -123,8 +118,7 @@ class Detector:
             One row a spot, by frame and y: `frame`; `y_px`, `x_px` and their standard errors; `counts`
             integrated over the spot without background; `photons`, NaN unless the gain was given;
             `background` in counts per pixel above the camera's offset; `sigma_px`, fitted freely; `snr`
-            = A/√(A + b + r²); `probability`; standard errors of `counts`, `background` and `sigma_px`; and
-            `flags`, words of `FLAGS` or null.
+            = A/√(A + b + r²); `probability`; standard errors of `counts`, `background` and `sigma_px`.
 
         Raises
         ------
@@ -139,15 +133,11 @@ class Detector:
         chance = Probability(self._judge, self.camera, self.sigma_px, area)
         finder = self._finder_for((images.shape[1], images.shape[2]), chance)
         judge = chance.together if finder.together else chance.alone
-        values, flags = [np.empty((0, len(COLUMNS)))], [np.empty(0, dtype=object)]
-        for image, frame in zip(images, frames):
-            found = finder.find(image)
-            likely = judge(found)
-            found, likely = found.only(likely >= LEAST_PROBABILITY), likely[likely >= LEAST_PROBABILITY]
-            values.append(_rows(found, likely, frame, self.camera))
-            flags.append(_flags(found, sigma_px=self.sigma_px, shape=finder.shape))
-        table = pd.DataFrame(np.concatenate(values), columns=list(COLUMNS)).astype({"frame": np.int64})
-        return table.assign(flags=pd.array(np.concatenate(flags), dtype="string"))
+        tables = [
+            _rows(finder.find(image), frame, self.camera, judge) for image, frame in zip(images, frames)
+        ]
+        values = np.concatenate(tables) if tables else np.empty((0, len(COLUMNS)))
+        return pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
 
     def measure_at(
         self, image: NDArray[np.float32], frame: int, place_px: tuple[float, float]
@@ -219,9 +209,13 @@ class Detector:
         )
 
 
-def _rows(found: Found, likely: NDArray[np.float32], frame: int, camera: Camera) -> NDArray[np.float64]:
-    """Return the spots of one frame with their probabilities, shape (M, C), columns as `COLUMNS`."""
-    spots, evidence = found.spots, found.evidence
+def _rows(
+    found: Found, frame: int, camera: Camera, judge: Callable[[Found], NDArray[np.float32]]
+) -> NDArray[np.float64]:
+    """Return the spots of one frame that are not noise beyond doubt, shape (M, C), columns as `COLUMNS`."""
+    likely = judge(found)
+    kept = likely >= LEAST_PROBABILITY
+    spots, evidence = found.spots[kept], found.evidence[kept]
     gain, noise = camera.photons_per_count, camera.read_noise_photons**2
     peak = spots[:, TOTAL] / (2 * math.pi * spots[:, SIGMA] ** 2)
     return np.column_stack(
@@ -234,24 +228,8 @@ def _rows(found: Found, likely: NDArray[np.float32], frame: int, camera: Camera)
             spots[:, BACKGROUND] / gain,
             evidence[:, WIDTH],
             peak / np.sqrt(peak + np.maximum(spots[:, BACKGROUND], 0.0) + noise),
-            likely,
+            likely[kept],
             evidence[:, [TOTAL_SE, BACKGROUND_SE]] / gain,
             evidence[:, WIDTH] * evidence[:, WIDTH_SE],
         ]
     )
-
-
-def _flags(found: Found, *, sigma_px: float, shape: tuple[int, int]) -> NDArray[np.object_]:
-    """Return what is wrong with each spot, words of `FLAGS` with spaces between, None if nothing is."""
-    spots, evidence = found.spots, found.evidence
-    places = spots[:, [Y, X]]
-    room = np.minimum(places, np.array(shape) - 1 - places).min(axis=1)
-    ratio = np.log(evidence[:, WIDTH] / sigma_px)
-    clear = np.abs(ratio) > np.maximum(np.log(WIDE_RATIO), FLAG_SES * evidence[:, WIDTH_SE])
-    wrong = np.column_stack(
-        [found.saturated, room < BORDER_SIGMAS * sigma_px, clear & (ratio > 0), clear & (ratio < 0)]
-    )
-    words = np.full(len(spots), None, dtype=object)
-    for row in np.flatnonzero(wrong.any(axis=1)):
-        words[row] = " ".join(word for word, there in zip(FLAGS, wrong[row]) if there)
-    return words

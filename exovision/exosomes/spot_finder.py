@@ -38,7 +38,7 @@ FULL_SCALES = tuple(np.float32(2**bits - 1) for bits in (8, 10, 12, 14, 16))
 """A pixel at the brightest value of a usual camera is saturated if it is also the brightest of its frame."""
 
 HIDDEN_ROUNDS, HIDDEN_SIGNIFICANCE = 2, 3.5
-"""How often spots are looked for in what the fits leave over, and how bright they must be, standard errors."""
+"""How often spots are looked for in what the fits leave over, and how many standard errors bright they must be."""
 
 MODEL_ERROR = 0.15
 """Part of a spot's own light that a real PSF may distribute otherwise than a Gaussian."""
@@ -56,8 +56,8 @@ WIDE_Z = 4.0
 """Standard errors that a spot must be wider than the PSF before its own width is used in its fit."""
 
 SUSPICIOUS_Z, STRUCTURE_GAIN = 3.0, 20.0
-"""How much longer or wider than the PSF a spot must be, standard errors, to be tried as a pair or on a ridge,
-and twice the log-likelihood that this must gain."""
+"""How much longer or wider than the PSF a spot must be, standard errors, to be tried as a pair or on a ridge, and
+twice the log-likelihood that this must gain."""
 
 LEAST_PROMISE = 0.05
 """Peaks of lower probability are not fitted together with their neighbours: they would explain them away."""
@@ -77,24 +77,17 @@ class Found:
         Columns of `numerics.spot_evidence`.
     looks : ndarray of shape (M, 2, S, S)
         The surroundings of each spot and what the fits leave of them, as `numerics.spot_evidence.looks`.
-    saturated : ndarray of shape (M,)
-        Whether saturated pixels were left out of a spot's fit.
     """
 
     spots: Floats
     evidence: Floats
     looks: Image
-    saturated: NDArray[np.bool_]
-
-    def only(self, chosen: NDArray[np.bool_]) -> Found:
-        """Return the chosen spots."""
-        return Found(self.spots[chosen], self.evidence[chosen], self.looks[chosen], self.saturated[chosen])
 
     @classmethod
     def none(cls) -> Found:
         """Return no spots."""
         looks = np.empty((0, 2, LOOK_SIDE, LOOK_SIDE), dtype=np.float32)
-        return cls(np.empty((0, PARAMETERS)), np.empty((0, COLUMNS)), looks, np.empty(0, dtype=np.bool_))
+        return cls(np.empty((0, PARAMETERS)), np.empty((0, COLUMNS)), looks)
 
 
 Judge = Callable[[Found], NDArray[np.float32]]
@@ -144,7 +137,6 @@ class SpotFinder:
         self._filter = MatchedFilter(sigma_px, shape)
         self._photons, self._stable, self._around, self._model = np.empty((4, *shape), dtype=np.float32)
         self._dark = np.zeros(shape, dtype=np.float32)
-        self._is_saturated = False
 
     def find(self, image: Image) -> Found:
         """Find and fit all spots of one frame.
@@ -164,8 +156,7 @@ class SpotFinder:
             return Found.none()
         self.camera.to_photons(image, out=self._photons)
         stabilise(self._photons, self.camera.read_noise_photons, self._stable)
-        self._is_saturated = bool(brightest in FULL_SCALES)
-        if self._is_saturated:
+        if brightest in FULL_SCALES:
             self._photons[image == brightest] = IGNORED
         height = self._filter(self._stable)
         peaks = local_maxima(height, self.threshold)
@@ -188,17 +179,7 @@ class SpotFinder:
         """Add to fitted spots how they look."""
         self._draw(spots)
         picture = self._photons, self._model
-        seen = looks(*picture, spots, self._noise, self.sigma_px)
-        return Found(spots, evidence, seen, self._beside_saturated(spots))
-
-    def _beside_saturated(self, spots: Floats) -> NDArray[np.bool_]:
-        """Tell which spots have a saturated pixel in the square that they are fitted in."""
-        beside = np.zeros(len(spots), dtype=np.bool_)
-        if not self._is_saturated:
-            return beside
-        where = np.argwhere(self._photons == IGNORED)
-        near = cKDTree(where).query(spots[:, [Y, X]], p=np.inf)[0]
-        return np.asarray(near <= self._fit_radius, dtype=np.bool_)
+        return Found(spots, evidence, looks(*picture, spots, self._noise, self.sigma_px))
 
     def _draw(self, spots: Floats) -> None:
         self._model[:] = 0.0

@@ -95,14 +95,14 @@ def inputs(
     Returns
     -------
     ndarray of shape (M, INPUTS)
-        The looks, then the ridge beneath, significance, width and its error, excess width and length in
-        standard errors, misfit, background and PSF, then what the frame holds: the density of peaks and the
-        median and 90 % quantile of their significance; each brought to the order of one.
+        The looks, then the ridge beneath, significance, width and its error, excess width and length in standard errors,
+        misfit, background and PSF, then what the frame holds: the density of peaks and the median and 90 %
+        quantile of their significance; each brought to the order of one.
     """
     told = np.empty((len(spots), INPUTS), dtype=np.float32)
+    told[:, : 2 * LOOK_SIDE**2] = looks.reshape(len(spots), -1)
     if not len(spots):
         return told
-    told[:, : 2 * LOOK_SIDE**2] = looks.reshape(len(spots), -1)
     significance = np.log(np.clip(spots[:, TOTAL] / evidence[:, TOTAL_SE], 0.1, 1e3)) - 2
     measures = (
         np.arcsinh(evidence[:, RIDGE_Z] / 3),

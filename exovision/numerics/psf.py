@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 REACH_SIGMAS, FIT_SIGMAS = 3.0, 2.5
-"""Half-width of the patch that holds a spot, and of the one that places it as well, PSF standard deviations."""
+"""Half-width of the patch that holds a spot, and of the one that places it as well, in PSF standard deviations."""
 
 FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 """Licences given to compiled floating-point code: all but to take for granted that nothing is NaN."""
@@ -23,7 +23,7 @@ def patch_radius_px(sigma_px: float) -> int:
 
 
 def fit_radius_px(sigma_px: float) -> int:
-    """Return the half-width of the square patch that a spot is fitted in, px: the rim adds only time."""
+    """Return the half-width of the square patch that a spot is fitted in, px: the rim adds nothing but time."""
     return max(2, math.ceil(FIT_SIGMAS * sigma_px))
 
 

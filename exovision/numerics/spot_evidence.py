@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from exovision.numerics.psf import FAST, Floats, fill_profile
 from exovision.numerics.spot_fits import LEAST, Image, solve
 
-Y_SE, X_SE, TOTAL_SE, BACKGROUND_SE, WIDTH, WIDTH_SE = range(6)
-WIDTH_Z, CHI2, LONG_Z, LONG_ANGLE, RIDGE_Z = range(6, 11)
-"""Columns of the evidence: px, px, photons, photons per px, px, relative; standard errors by which the spot
-is wider than the PSF; mean squared residual over its variance; standard errors by which it is longer than broad;
+Y_SE, X_SE, TOTAL_SE, BACKGROUND_SE, WIDTH, WIDTH_SE, WIDTH_Z, CHI2, LONG_Z, LONG_ANGLE, RIDGE_Z = range(11)
+"""Columns of the evidence: px, px, photons, photons per px, px, relative; standard errors by which the spot is
+wider than the PSF; mean squared residual over its variance; standard errors by which it is longer than broad,
 the direction of its long axis, radians from y towards x; and the height of a ridge beneath the spot over its
 standard error, 0 where there is none."""
 
@@ -339,13 +338,13 @@ def looks(photons: Image, model: Image, spots: Floats, noise: float, sigma: floa
         scale = 1.0 / math.sqrt(level + noise + 0.25)
         for p in range(side):
             y = spots[m, 0] + (p - half) * step
-            i = math.floor(y)
+            i = int(math.floor(y))
             if i < 0 or i + 1 >= rows:
                 continue
             v = y - i
             for q in range(side):
                 x = spots[m, 1] + (q - half) * step
-                j = math.floor(x)
+                j = int(math.floor(x))
                 if j < 0 or j + 1 >= columns:
                     continue
                 u = x - j

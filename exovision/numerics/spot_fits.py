@@ -13,7 +13,7 @@ from exovision.numerics.psf import FAST, Floats, fill_profile
 Image = NDArray[np.float32]
 
 Y, X, TOTAL, BACKGROUND, SIGMA, RIDGE_ANGLE, RIDGE_Y, RIDGE_X, PEAK_Y, PEAK_X, LIGHT = range(11)
-"""Columns of the parameter array: px, px, photons, photons per pixel, px; direction of a ridge beneath the
+"""Columns of the parameter array: px, px, photons, photons per pixel, px; the direction of a ridge beneath the
 spot, radians from y towards x, and a point on its axis, px; where the search for the spot started, px; and the
 first of six coefficients of the background, see `spot_ridges`."""
 
@@ -29,7 +29,7 @@ LEAST = 0.01
 
 MOST_STEPS, MOST_ROUNDS = 15, 12
 STILL_PX, STILL_PART = 0.05, 0.03
-"""A step shorter than this, and a smaller change of the photons, end a fit: the rest is their square."""
+"""A step shorter than this, and a relative change of the photons, end a fit: the error left is their square."""
 
 NUDGED_PX, NUDGED_PART = 0.03, 0.02
 """A spot that moved or changed by more makes its neighbours be fitted again."""

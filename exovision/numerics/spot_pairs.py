@@ -127,14 +127,14 @@ def _is_pair(pair: Floats, spot: Floats) -> bool:
             return False
     if math.hypot(pair[0] - pair[3], pair[1] - pair[4]) < LEAST_APART_SIGMAS * sigma:
         return False
-    return bool(min(pair[2], pair[5]) > LEAST_SHARE * (pair[2] + pair[5]))
+    return min(pair[2], pair[5]) > LEAST_SHARE * (pair[2] + pair[5])
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _try_pair(
     photons: Image, others: Image, one: Floats, axis: float, noise: float, pair: Floats, profiles: Floats
 ) -> float:
-    """Fit a pair along an axis in place of a spot; return twice the log-likelihood gained, 0 if none."""
+    """Fit a pair along an axis in place of a spot; return twice the log-likelihood gained, 0 if it is none."""
     radius = profiles.shape[2] // 2
     top, left = round(one[0]) - radius, round(one[1]) - radius
     fisher, score = np.empty((TERMS, TERMS)), np.empty(TERMS)
@@ -169,7 +169,7 @@ def split(
     model : ndarray of shape (Y, X)
         Expected photons of all spots; kept up to date in place.
     spots : ndarray of shape (M, 16)
-        Fitted with the PSF's sigma. One that is split becomes the brighter of the pair.
+        Fitted with the PSF's sigma. One that is split becomes the brighter of the pair; one on a ridge gets it.
     evidence : ndarray of shape (M, 11)
     noise : float
         Read-noise variance, photons².

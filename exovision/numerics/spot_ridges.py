@@ -15,7 +15,7 @@ TERMS = 10
 """y, x, photons; level, slope along y and x; ridge of free profile: three terms; and last the width."""
 
 RIDGE_SIGMAS = 1.3
-"""Standard deviation of the ridge's profile before its free terms change it, in those of the PSF."""
+"""Standard deviation of the ridge's profile before its free terms change it, standard deviations of the PSF."""
 
 REACH_SIGMAS = 4.0
 """Half-width of the patch: a ridge shows in its length."""
@@ -117,7 +117,7 @@ def _fit(
             spot[LIGHT + p] += score[3 + p]
         if moved < 0.01 and abs(score[2]) < 0.01 * spot[2]:
             break
-    return bool(math.hypot(spot[0] - spot[RIDGE_Y], spot[1] - spot[RIDGE_X]) < FARTHEST * spot[4])
+    return math.hypot(spot[0] - spot[RIDGE_Y], spot[1] - spot[RIDGE_X]) < FARTHEST * spot[4]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -157,7 +157,7 @@ def fit_ridge(
 @njit(cache=True)
 def reach_px(sigma: float) -> int:
     """Return the half-width of the patch in which a ridge is fitted, px."""
-    return math.ceil(REACH_SIGMAS * sigma)
+    return int(math.ceil(REACH_SIGMAS * sigma))
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -210,7 +210,7 @@ def _ridge_error(lower: Floats) -> float:
 def try_ridge(
     photons: Image, others: Image, spot: Floats, axis: float, noise: float, fisher: Floats, score: Floats
 ) -> float:
-    """Fit a spot on the best of several ridges, in place; return twice the log-likelihood gained, or 0.
+    """Fit a spot on the best of several ridges, in place; return twice the log-likelihood gained, 0 if none is.
 
     Parameters
     ----------
