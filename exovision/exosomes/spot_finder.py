@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 FULL_SCALES = tuple(np.float32(2**bits - 1) for bits in (8, 10, 12, 14, 16))
 """A pixel at the brightest value of a usual camera is saturated if it is also the brightest of its frame."""
 
-HIDDEN_ROUNDS, HIDDEN_SIGNIFICANCE = 2, 3.5
+HIDDEN_ROUNDS, HIDDEN_SIGNIFICANCE = 2, 4.0
 """How often spots are looked for in what the fits leave over, and how many standard errors bright they must be."""
 
 MODEL_ERROR = 0.15

@@ -103,8 +103,8 @@ def draw_conditions(rng: np.random.Generator, side_px: int) -> SpotConditions:
     sigma = float(rng.uniform(0.9, 2.2))
     return SpotConditions(
         shape_px=(side_px, side_px),
-        spots=int(rng.poisson(area * np.exp(rng.uniform(np.log(4e-4 if membranes else 1e-4), np.log(4e-3))))),
-        snr=float(np.exp(rng.uniform(np.log(1.3), np.log(8)))),
+        spots=int(rng.poisson(area * np.exp(rng.uniform(np.log(1e-4), np.log(4e-3))))),
+        snr=float(np.exp(rng.uniform(np.log(1.3), np.log(9)))),
         brightness_spread=float(rng.choice([0.0, 0.3, 0.6])),
         sigma_px=sigma,
         width_spread=float(rng.uniform(0, 0.1)),
