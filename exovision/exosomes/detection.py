@@ -129,8 +129,7 @@ class Detector:
             raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
         if images.ndim != 3 or len(images) != len(frames):
             raise InputError(f"images must be ({len(frames)}, Y, X), got shape {images.shape}")
-        area = float(images.shape[1] * images.shape[2])
-        chance = Probability(self._judge, self.camera, self.sigma_px, area)
+        chance = Probability(self._judge, self.camera, self.sigma_px)
         finder = self._finder_for((images.shape[1], images.shape[2]), chance)
         judge = chance.together if finder.together else chance.alone
         tables = [

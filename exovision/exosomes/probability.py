@@ -12,28 +12,6 @@ from exovision.exosomes.spot_finder import Found
 from exovision.nets.spot_classifier import SpotJudge, inputs
 
 
-def describe(found: Found, *, camera: Camera, sigma_px: float, area_px: float) -> NDArray[np.float32]:
-    """Return what the network is told of the spots of one frame.
-
-    Parameters
-    ----------
-    found : Found
-        All fitted peaks of the frame, shape (M,).
-    camera : Camera
-        Its read noise counts.
-    sigma_px : float
-        Standard deviation of the PSF, px.
-    area_px : float
-        Of the frame, px².
-
-    Returns
-    -------
-    ndarray of shape (M, INPUTS)
-    """
-    noise = camera.read_noise_photons**2
-    return inputs(found.spots, found.evidence, found.looks, noise=noise, sigma_px=sigma_px, area_px=area_px)
-
-
 @dataclass(frozen=True)
 class Probability:
     """Tells how likely the spots of one movie are.
@@ -43,24 +21,23 @@ class Probability:
     judge : SpotJudge
         The network.
     camera : Camera
+        Its read noise counts.
     sigma_px : float
         Standard deviation of the PSF, px.
-    area_px : float
-        Of a frame, px².
     """
 
     judge: SpotJudge
     camera: Camera
     sigma_px: float
-    area_px: float
 
     def alone(self, found: Found) -> NDArray[np.float32]:
         """Return the probability, shape (M,), of spots that were fitted each by itself."""
-        return self.judge.alone(self._described(found))
+        return self.judge.alone(self._told(found))
 
     def together(self, found: Found) -> NDArray[np.float32]:
         """Return the probability, shape (M,), of spots that were fitted with their neighbours."""
-        return self.judge.together(self._described(found))
+        return self.judge.together(self._told(found))
 
-    def _described(self, found: Found) -> NDArray[np.float32]:
-        return describe(found, camera=self.camera, sigma_px=self.sigma_px, area_px=self.area_px)
+    def _told(self, found: Found) -> NDArray[np.float32]:
+        noise = self.camera.read_noise_photons**2
+        return inputs(found.spots, found.evidence, found.looks, noise=noise, sigma_px=self.sigma_px)

@@ -13,20 +13,8 @@ from exovision.exosomes.camera import Camera
 from exovision.exosomes.halo import rises_above_halo
 from exovision.numerics.peaks import MatchedFilter, left_over, local_maxima, refine, stabilise
 from exovision.numerics.psf import draw, fit_radius_px, patch_radius_px
-from exovision.numerics.spot_evidence import COLUMNS, LOOK_SIDE, looks, weigh_alone
-from exovision.numerics.spot_fits import (
-    IGNORED,
-    PARAMETERS,
-    PEAK_X,
-    PEAK_Y,
-    SIGMA,
-    TOTAL,
-    X,
-    Y,
-    beside,
-    fit_alone,
-    starts,
-)
+from exovision.numerics.spot_evidence import COLUMNS, LOOK_SIDE, TOTAL_SE, looks, weigh_alone
+from exovision.numerics.spot_fits import IGNORED, PARAMETERS, SIGMA, TOTAL, X, Y, beside, fit_alone, starts
 from exovision.numerics.spot_groups import fit_together, weigh_together
 from exovision.numerics.spot_pairs import split
 from exovision.numerics.spot_ridges import significance
@@ -71,7 +59,7 @@ class Found:
 
     Attributes
     ----------
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 14)
         Columns of `numerics.spot_fits`, photons and px, sorted by y.
     evidence : ndarray of shape (M, 11)
         Columns of `numerics.spot_evidence`.
@@ -161,14 +149,15 @@ class SpotFinder:
         height = self._filter(self._stable)
         peaks = local_maxima(height, self.threshold)
         spots = starts(self._photons, refine(height, peaks), self.sigma_px, self._fit_radius)
-        spots = spots[self._real(spots)]
+        real = self._real(spots)
+        spots, origin = spots[real], peaks[real].astype(np.float64)
         if not len(spots):
             return Found.none()
         fit_alone(self._photons, self._dark, spots, self._noise, self._fit_radius)
         if not self.together:
-            return self._alone(spots[self._sound(spots)])
+            return self._alone(spots[self._sound(spots, origin)])
         np.copyto(self._around, self._filter.surroundings)
-        return self._together(spots)
+        return self._together(spots, origin)
 
     def _alone(self, spots: Floats) -> Found:
         """Weigh spots that were fitted each by itself."""
@@ -185,72 +174,86 @@ class SpotFinder:
         self._model[:] = 0.0
         draw(self._model, spots, self._radius)
 
-    def _together(self, spots: Floats) -> Found:
+    def _together(self, spots: Floats, origin: Floats) -> Found:
         """Fit neighbours together, add what they hide, split pairs, and weigh all."""
         if self.judge is not None:
-            spots = spots[self.judge(self._alone(spots)) >= LEAST_PROMISE]
+            promising = self.judge(self._alone(spots)) >= LEAST_PROMISE
+            spots, origin = spots[promising], origin[promising]
         if not len(spots):
             return Found.none()
-        spots = _by_y(spots)
+        spots, origin = _by_y(spots, origin)
         self._draw(spots)
-        every = np.ones(len(spots), dtype=np.bool_)
-        self._fit(spots, every.copy())
-        spots = self._split(spots, every)
+        self._fit(spots, np.ones(len(spots), dtype=np.bool_))
+        spots, origin = self._split(spots, origin)
         for _ in range(HIDDEN_ROUNDS):
-            hidden = self._hidden(spots)
-            if not len(hidden):
+            hidden = self._hidden_peaks(spots)
+            rest = np.where(self._photons == IGNORED, IGNORED, self._photons - self._model)
+            new = starts(rest, hidden.astype(np.float64), self.sigma_px, self._fit_radius)
+            real = self._real(np.vstack([spots, new]))[len(spots) :] & self._rises(new)
+            if not real.any():
                 break
-            draw(self._model, hidden, self._radius)
-            fresh = np.arange(len(spots) + len(hidden)) >= len(spots)
-            spots = self._split(*self._fit_beside(np.vstack([spots, hidden]), fresh))
-        spots = self._tidy(spots)
-        evidence = self._weigh(spots, np.ones(len(spots), dtype=np.bool_), final=True)
+            spots, origin = self._join(spots, origin, new[real], hidden[real].astype(np.float64))
+            spots, origin = self._split(spots, origin)
+        spots = self._tidy(spots, origin)
+        evidence = self._weigh(spots, WIDE_Z)
         order = np.argsort(spots[:, Y], kind="stable")
         return self._seen(spots[order], evidence[order])
 
     def _fit(self, spots: Floats, dirty: NDArray[np.bool_]) -> None:
         fit_together(self._photons, self._model, spots, dirty, self._noise, self._fit_radius, self._radius)
 
-    def _hidden(self, spots: Floats) -> Floats:
-        """Return spots in what the fits leave over, at most one in the neighbourhood of each other."""
+    def _hidden_peaks(self, spots: Floats) -> NDArray[np.int64]:
+        """Return peaks of what the fits leave over, at most one in the neighbourhood of each other."""
         left_over(self._photons, self._model, self._around, MODEL_ERROR, self._stable)
         height = self._filter(self._stable)
         peaks = local_maxima(height, self.threshold)
         order = np.argsort(-height[peaks[:, 0], peaks[:, 1]], kind="stable")
-        places = _apart(peaks[order], spots[:, [Y, X]], self.sigma_px).astype(np.float64)
-        rest = np.where(self._photons == IGNORED, IGNORED, self._photons - self._model)
-        new = starts(rest, places, self.sigma_px, self._fit_radius)
-        new = new[self._real(np.vstack([spots, new]))[len(spots) :]]
+        return _apart(peaks[order], spots[:, [Y, X]], self.sigma_px)
+
+    def _rises(self, new: Floats) -> NDArray[np.bool_]:
+        """Tell which spots, not yet in the model, rise clearly above a ridge that may lie beneath them."""
         above: Floats = significance(
             self._photons, self._model, new, self._noise, self._fit_radius, SUSPICIOUS_Z, STRUCTURE_GAIN
         )
-        return new[above > HIDDEN_SIGNIFICANCE]
+        return np.asarray(above > HIDDEN_SIGNIFICANCE, dtype=np.bool_)
 
-    def _weigh(self, spots: Floats, marked: NDArray[np.bool_], *, final: bool) -> Floats:
-        picture = self._photons, self._model
-        evidence: Floats = weigh_together(*picture, spots, marked, self._noise, self._radius, final, WIDE_Z)
+    def _weigh(self, spots: Floats, wide_z: float = np.inf) -> Floats:
+        evidence: Floats = weigh_together(
+            self._photons, self._model, spots, self._noise, self._radius, wide_z
+        )
         return evidence
 
-    def _fit_beside(self, spots: Floats, marked: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
-        """Fit the marked spots, which the model holds, with their neighbours; return which were fitted."""
-        order = np.argsort(spots[:, Y], kind="stable")
-        spots = spots[order]
-        touched = beside(spots, marked[order], 2.0 * self._radius)
-        self._fit(spots, touched.copy())
-        order = np.argsort(spots[:, Y], kind="stable")
-        return spots[order], touched[order]
-
-    def _split(self, spots: Floats, marked: NDArray[np.bool_]) -> Floats:
-        """Put pairs in the place of marked spots that they explain better, ridges beneath those on one."""
+    def _structure(
+        self, spots: Floats, evidence: Floats
+    ) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_]]:
         picture = self._photons, self._model
-        evidence = self._weigh(spots, marked, final=False)
-        added, changed = split(
+        found: tuple[Floats, NDArray[np.int64], NDArray[np.bool_]] = split(
             *picture, spots, evidence, self._noise, self._radius, SUSPICIOUS_Z, STRUCTURE_GAIN
         )
+        return found
+
+    def _join(self, spots: Floats, origin: Floats, new: Floats, places: Floats) -> tuple[Floats, Floats]:
+        """Add spots to those of the model and fit them together with their neighbours."""
+        draw(self._model, new, self._radius)
+        fresh = np.arange(len(spots) + len(new)) >= len(spots)
+        return self._fit_beside(np.vstack([spots, new]), np.vstack([origin, places]), fresh)
+
+    def _fit_beside(self, spots: Floats, origin: Floats, marked: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Fit the marked spots, which the model holds already, together with their neighbours."""
+        order = np.argsort(spots[:, Y], kind="stable")
+        spots, origin = spots[order], origin[order]
+        self._fit(spots, beside(spots, marked[order], 2.0 * self._radius))
+        return _by_y(spots, origin)
+
+    def _split(self, spots: Floats, origin: Floats) -> tuple[Floats, Floats]:
+        """Put pairs in the place of spots that they explain better, and ridges beneath those on one."""
+        evidence = self._weigh(spots)
+        added, parents, changed = self._structure(spots, evidence)
         if not changed.any():
-            return _by_y(spots)
+            return _by_y(spots, origin)
+        origin[parents] = spots[parents][:, [Y, X]]
         marked = np.append(changed, np.ones(len(added), dtype=np.bool_))
-        return self._fit_beside(np.vstack([spots, added]), marked)[0]
+        return self._fit_beside(np.vstack([spots, added]), np.vstack([origin, added[:, [Y, X]]]), marked)
 
     def _real(self, spots: Floats) -> NDArray[np.bool_]:
         """Return which spots are more than the halo of others."""
@@ -260,10 +263,10 @@ class SpotFinder:
         real: NDArray[np.bool_] = rises_above_halo(places, spots[:, TOTAL] / spots[:, SIGMA] ** 2, self.halo)
         return real
 
-    def _sound(self, spots: Floats) -> NDArray[np.bool_]:
+    def _sound(self, spots: Floats, origin: Floats) -> NDArray[np.bool_]:
         """Return which fits did not run off or out, nor fall together with a brighter one, nor are halo."""
         places = spots[:, [Y, X]]
-        strayed = np.hypot(*(places - spots[:, [PEAK_Y, PEAK_X]]).T) > WANDER_SIGMAS * self.sigma_px
+        strayed = np.hypot(*(places - origin).T) > WANDER_SIGMAS * self.sigma_px
         outside = ((places < -0.5) | (places > np.array(self.shape) - 0.5)).any(axis=1)
         dropped = strayed | outside | ~self._real(spots)
         twins = cKDTree(places).query_pairs(SAME_SPOT_SIGMAS * self.sigma_px, output_type="ndarray")
@@ -271,16 +274,16 @@ class SpotFinder:
         dropped[weaker] = True
         return np.asarray(~dropped, dtype=np.bool_)
 
-    def _tidy(self, spots: Floats) -> Floats:
+    def _tidy(self, spots: Floats, origin: Floats) -> Floats:
         """Drop unsound fits, fit their neighbours again, and leave the model in accord."""
-        sound = self._sound(spots)
+        sound = self._sound(spots, origin)
         if sound.all():
             return spots
         touched = beside(spots, ~sound, 2.0 * self._radius)[sound]
         spots = spots[sound]
         self._draw(spots)
         self._fit(spots, touched)
-        return _by_y(spots)
+        return _by_y(spots, spots)[0]
 
 
 def _apart(peaks: NDArray[np.int64], known: Floats, sigma_px: float) -> NDArray[np.int64]:
@@ -300,5 +303,6 @@ def _apart(peaks: NDArray[np.int64], known: Floats, sigma_px: float) -> NDArray[
     return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
 
 
-def _by_y(spots: Floats) -> Floats:
-    return spots[np.argsort(spots[:, Y], kind="stable")]
+def _by_y(spots: Floats, origin: Floats) -> tuple[Floats, Floats]:
+    order = np.argsort(spots[:, Y], kind="stable")
+    return spots[order], origin[order]

@@ -23,7 +23,7 @@ from exovision.numerics.spot_evidence import (
 )
 from exovision.numerics.spot_fits import BACKGROUND, TOTAL
 
-MEASURES = 12
+MEASURES = 9
 INPUTS = 2 * LOOK_SIDE**2 + MEASURES
 
 Floats = NDArray[np.float64]
@@ -66,20 +66,12 @@ class SpotClassifier(nn.Module):
         return logits
 
 
-def fresh_classifier(widths: Sequence[int], seed: int) -> SpotClassifier:
-    """Return an untrained network whose weights depend on `widths` and `seed` alone."""
-    torch.manual_seed(seed)
-    return SpotClassifier(widths)
-
-
-def inputs(
-    spots: Floats, evidence: Floats, looks: Images, *, noise: float, sigma_px: float, area_px: float
-) -> Images:
+def inputs(spots: Floats, evidence: Floats, looks: Images, *, noise: float, sigma_px: float) -> Images:
     """Return what the network is told of fitted spots.
 
     Parameters
     ----------
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 5)
         Columns of `numerics.spot_fits`.
     evidence : ndarray of shape (M, 11)
         Columns of `numerics.spot_evidence`.
@@ -89,36 +81,25 @@ def inputs(
         Read-noise variance, photons².
     sigma_px : float
         Standard deviation of the PSF, px.
-    area_px : float
-        Of the frame; all spots are those of one frame.
 
     Returns
     -------
     ndarray of shape (M, INPUTS)
         The looks, then the ridge beneath, significance, width and its error, excess width and length in standard errors,
-        misfit, background and PSF, then what the frame holds: the density of peaks and the median and 90 %
-        quantile of their significance; each brought to the order of one.
+        misfit, background and PSF, each brought to the order of one.
     """
     told = np.empty((len(spots), INPUTS), dtype=np.float32)
     told[:, : 2 * LOOK_SIDE**2] = looks.reshape(len(spots), -1)
-    if not len(spots):
-        return told
-    significance = np.log(np.clip(spots[:, TOTAL] / evidence[:, TOTAL_SE], 0.1, 1e3)) - 2
-    measures = (
-        np.arcsinh(evidence[:, RIDGE_Z] / 3),
-        significance,
-        3 * np.log(np.clip(evidence[:, WIDTH] / sigma_px, 0.2, 5.0)),
-        np.log(np.clip(evidence[:, WIDTH_SE], 1e-3, 3.0)) + 2,
-        np.arcsinh(np.clip(evidence[:, WIDTH_Z], -1e3, 1e3)),
-        np.arcsinh(np.clip(evidence[:, LONG_Z], 0, 1e3)),
-        2 * np.log(np.clip(evidence[:, CHI2], 0.1, 1e3)),
-        np.log(np.clip(spots[:, BACKGROUND] + noise, 0.1, 1e6)) - 2,
-        np.full(len(spots), 2 * np.log(sigma_px) - 1),
-        np.full(len(spots), np.log(len(spots) * sigma_px**2 / area_px) / 2 + 3),
-        np.full(len(spots), np.median(significance)),
-        np.full(len(spots), np.quantile(significance, 0.9)),
-    )
-    told[:, -MEASURES:] = np.column_stack(measures)
+    significance = spots[:, TOTAL] / evidence[:, TOTAL_SE]
+    told[:, -9] = np.arcsinh(evidence[:, RIDGE_Z] / 3)
+    told[:, -8] = np.log(np.clip(significance, 0.1, 1e3)) - 2
+    told[:, -7] = 3 * np.log(np.clip(evidence[:, WIDTH] / sigma_px, 0.2, 5.0))
+    told[:, -6] = np.log(np.clip(evidence[:, WIDTH_SE], 1e-3, 3.0)) + 2
+    told[:, -5] = np.arcsinh(np.clip(evidence[:, WIDTH_Z], -1e3, 1e3))
+    told[:, -4] = np.arcsinh(np.clip(evidence[:, LONG_Z], 0, 1e3))
+    told[:, -3] = 2 * np.log(np.clip(evidence[:, CHI2], 0.1, 1e3))
+    told[:, -2] = np.log(np.clip(spots[:, BACKGROUND] + noise, 0.1, 1e6)) - 2
+    told[:, -1] = 2 * np.log(sigma_px) - 1
     return told
 
 

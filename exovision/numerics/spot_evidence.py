@@ -251,7 +251,7 @@ def weigh_alone(photons: Image, others: Image, spots: Floats, noise: float, radi
     photons : ndarray of shape (Y, X)
     others : ndarray of shape (Y, X)
         Light that is known, such as none.
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 14)
         Changed in place by one small scoring step.
     noise : float
         Read-noise variance, photons².
@@ -318,7 +318,7 @@ def looks(photons: Image, model: Image, spots: Floats, noise: float, sigma: floa
     ----------
     photons, model : ndarray of shape (Y, X)
         Photons, and those expected of all spots (without background).
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 14)
     noise : float
         Read-noise variance, photons².
     sigma : float

@@ -8,16 +8,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from exovision.numerics.psf import FAST, Floats, fill_profile
+from exovision.numerics.psf import FAST, Floats, add_spot, fill_profile
 
 Image = NDArray[np.float32]
 
-Y, X, TOTAL, BACKGROUND, SIGMA, RIDGE_ANGLE, RIDGE_Y, RIDGE_X, PEAK_Y, PEAK_X, LIGHT = range(11)
+Y, X, TOTAL, BACKGROUND, SIGMA, RIDGE_ANGLE, RIDGE_Y, RIDGE_X, LIGHT = range(9)
 """Columns of the parameter array: px, px, photons, photons per pixel, px; the direction of a ridge beneath the
-spot, radians from y towards x, and a point on its axis, px; where the search for the spot started, px; and the
-first of six coefficients of the background, see `spot_ridges`."""
+spot, radians from y towards x, and a point on its axis, px; and the first of six coefficients of the background,
+see `spot_ridges`."""
 
-PARAMETERS = 16
+PARAMETERS = 14
 NO_RIDGE = 9.0
 """In place of the direction, where there is no ridge."""
 
@@ -41,7 +41,7 @@ def neighbours(parameters: Floats, reach: float) -> tuple[NDArray[np.int64], NDA
 
     Parameters
     ----------
-    parameters : ndarray of shape (M, 16)
+    parameters : ndarray of shape (M, 14)
         Sorted by the first column, y.
     reach : float
         px.
@@ -175,7 +175,7 @@ def fit_fixed(
         Photons without offset; `IGNORED` pixels are left out.
     others : ndarray of shape (Y, X)
         Expected photons of all other spots.
-    spot : ndarray of shape (16,)
+    spot : ndarray of shape (14,)
         Start; becomes the fit. It stays within `radius` of the start.
     noise : float
         Read-noise variance r², photons².
@@ -226,7 +226,6 @@ def _start(photons: Image, place: Floats, sigma: float, radius: int, spot: Float
             elif away <= 1:
                 core, core_count = core + seen, core_count + 1
     spot[0], spot[1], spot[4], spot[5] = place[0], place[1], sigma, NO_RIDGE
-    spot[PEAK_Y], spot[PEAK_X] = place[0], place[1]
     spot[3] = max(rim / max(rim_count, 1), 0.1)
     spot[2] = max(core / max(core_count, 1) - spot[3], 1.0) * (2.0 * math.pi * sigma**2 + 2.0)
 
@@ -247,7 +246,7 @@ def starts(photons: Image, places: Floats, sigma: float, radius: int) -> Floats:
 
     Returns
     -------
-    ndarray of shape (M, 16)
+    ndarray of shape (M, 14)
         No ridges.
     """
     spots = np.zeros((places.shape[0], PARAMETERS))
@@ -265,7 +264,7 @@ def fit_alone(photons: Image, others: Image, spots: Floats, noise: float, radius
     photons : ndarray of shape (Y, X)
     others : ndarray of shape (Y, X)
         Light that is known, such as none.
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 14)
     noise : float
         Read-noise variance, photons².
     radius : int
@@ -276,44 +275,13 @@ def fit_alone(photons: Image, others: Image, spots: Floats, noise: float, radius
         fit_fixed(photons, others, spots[i], noise, radius, profile)
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
-def accumulate(
-    slopes: Floats, weight: Floats, excess: Floats, count: int, fisher: Floats, score: Floats
-) -> None:
-    """Fill a Fisher matrix and a score from the pixels of a patch.
-
-    Parameters
-    ----------
-    slopes : ndarray of shape (P, K)
-        Derivatives of the expected photons by each parameter.
-    weight, excess : ndarray of shape (K,)
-        One over the variance; what was seen beyond expectation, times the weight.
-    count : int
-        Pixels used, at most K.
-    fisher, score : ndarray of shape (P, P), (P,)
-        Overwritten, the lower triangle of the matrix.
-    """
-    scaled = np.empty(count)
-    for p in range(slopes.shape[0]):
-        total = 0.0
-        for k in range(count):
-            scaled[k] = slopes[p, k] * weight[k]
-            total += slopes[p, k] * excess[k]
-        score[p] = total
-        for q in range(p + 1):
-            total = 0.0
-            for k in range(count):
-                total += scaled[k] * slopes[q, k]
-            fisher[p, q] = total
-
-
 @njit(cache=True)
 def beside(spots: Floats, marked: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
     """Tell which spots are marked or within `reach` px, in both axes, of a marked one.
 
     Parameters
     ----------
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 14)
         Sorted by y.
     marked : ndarray of shape (M,)
     reach : float

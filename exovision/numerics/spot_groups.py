@@ -47,7 +47,7 @@ def fit_together(
     photons : ndarray of shape (Y, X)
     model : ndarray of shape (Y, X)
         Expected photons of all spots; kept up to date in place.
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 14)
         Sorted by y; fitted in place with fixed sigma.
     dirty : ndarray of shape (M,)
         Which spots to fit; neighbours of a spot that moved are fitted too. All false on return.
@@ -82,14 +82,7 @@ def fit_together(
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def weigh_together(
-    photons: Image,
-    model: Image,
-    spots: Floats,
-    marked: NDArray[np.bool_],
-    noise: float,
-    radius: int,
-    final: bool,
-    wide_z: float,
+    photons: Image, model: Image, spots: Floats, noise: float, radius: int, wide_z: float
 ) -> Floats:
     """Weigh spots that were fitted together, one by one, the light of all others taken as known.
 
@@ -98,16 +91,12 @@ def weigh_together(
     photons : ndarray of shape (Y, X)
     model : ndarray of shape (Y, X)
         Expected photons of all spots; kept up to date in place.
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 14)
         Sorted by y, fitted with the PSF's sigma; changed in place by one small scoring step.
-    marked : ndarray of shape (M,)
-        Which spots to weigh; the evidence of the others is 0.
     noise : float
         Read-noise variance, photons².
     radius : int
         Half-width of a spot's patch, px.
-    final : bool
-        Whether own widths are fitted and neighbours count in the standard errors.
     wide_z : float
         A spot that is wider than the PSF by more standard errors is fitted again with its own width.
 
@@ -118,23 +107,21 @@ def weigh_together(
         brightness.
     """
     first, members = neighbours(spots, float(radius) + 1.0)
-    evidence = np.zeros((spots.shape[0], COLUMNS))
+    evidence = np.empty((spots.shape[0], COLUMNS))
     profile, fisher, score = np.empty((6, 2 * radius + 1)), np.empty((5, 5)), np.empty(5)
     ridge_fisher, ridge_score = np.empty((TERMS, TERMS)), np.empty(TERMS)
     for i in range(spots.shape[0]):
-        if not marked[i]:
-            continue
         spot = spots[i]
         add_spot(model, spot[0], spot[1], -spot[2], spot[4], radius, profile)
         weigh(photons, model, spot, noise, profile, fisher, score, evidence[i])
-        if final and evidence[i, WIDTH_Z] > wide_z and spot[RIDGE_ANGLE] == NO_RIDGE:
+        if evidence[i, WIDTH_Z] > wide_z and spot[RIDGE_ANGLE] == NO_RIDGE:
             fit_width(photons, model, spot, noise, profile, fisher, score, evidence[i])
         if spot[RIDGE_ANGLE] != NO_RIDGE:
             weigh_ridge(photons, model, spot, noise, ridge_fisher, ridge_score, evidence[i])
             add_spot(model, spot[0], spot[1], spot[2], spot[4], radius, profile)
             continue
         count = min(first[i + 1] - first[i], MOST_NEIGHBOURS)
-        if final and count:
+        if count:
             around = np.empty(1 + count, dtype=np.int64)
             around[0] = i
             around[1:] = members[first[i] : first[i] + count]

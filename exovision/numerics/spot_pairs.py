@@ -10,18 +10,7 @@ from numpy.typing import NDArray
 
 from exovision.numerics.psf import FAST, Floats, add_spot, fill_profile
 from exovision.numerics.spot_evidence import LONG_ANGLE, LONG_Z, WIDTH_Z
-from exovision.numerics.spot_fits import (
-    LEAST,
-    NO_RIDGE,
-    PARAMETERS,
-    PEAK_X,
-    PEAK_Y,
-    RIDGE_ANGLE,
-    Image,
-    accumulate,
-    fit_fixed,
-    solve,
-)
+from exovision.numerics.spot_fits import LEAST, NO_RIDGE, PARAMETERS, RIDGE_ANGLE, Image, fit_fixed, solve
 from exovision.numerics.spot_ridges import TERMS as RIDGE_TERMS
 from exovision.numerics.spot_ridges import reach_px, try_ridge
 
@@ -61,27 +50,31 @@ def _pair_equations(
         part = profiles[k]
         fill_profile(pair[3 * k], sigma, top, part[0], part[1], part[2])
         fill_profile(pair[3 * k + 1], sigma, left, part[3], part[4], part[5])
-    slopes, weight, excess = np.empty((TERMS, side * side)), np.empty(side * side), np.empty(side * side)
-    likelihood, n = 0.0, 0
+    fisher[:] = 0.0
+    score[:] = 0.0
+    slope = np.empty(TERMS)
+    slope[6] = 1.0
+    likelihood = 0.0
     for i in range(max(0, -top), min(side, rows - top)):
         for j in range(max(0, -left), min(side, columns - left)):
             seen = np.float64(photons[top + i, left + j])
             if seen <= -1e29:
                 continue
-            expected = pair[6] + noise + np.float64(others[top + i, left + j])
             for k in range(2):
                 part, light = profiles[k], pair[3 * k + 2]
-                slopes[3 * k, n] = light * part[1, i] * part[3, j]
-                slopes[3 * k + 1, n] = light * part[0, i] * part[4, j]
-                slopes[3 * k + 2, n] = part[0, i] * part[3, j]
-                expected += light * slopes[3 * k + 2, n]
-            slopes[6, n] = 1.0
-            expected = max(expected, LEAST)
-            weight[n] = 1.0 / expected
-            excess[n] = (seen + noise - expected) * weight[n]
+                slope[3 * k] = light * part[1, i] * part[3, j]
+                slope[3 * k + 1] = light * part[0, i] * part[4, j]
+                slope[3 * k + 2] = part[0, i] * part[3, j]
+            expected = pair[6] + noise + np.float64(others[top + i, left + j])
+            expected = max(expected + pair[2] * slope[2] + pair[5] * slope[5], LEAST)
+            weight = 1.0 / expected
+            excess = (seen + noise - expected) * weight
             likelihood += max(seen + noise, 0.0) * math.log(expected) - expected
-            n += 1
-    accumulate(slopes, weight, excess, n, fisher, score)
+            for p in range(TERMS):
+                score[p] += slope[p] * excess
+                scaled = slope[p] * weight
+                for q in range(p + 1):
+                    fisher[p, q] += scaled * slope[q]
     return likelihood
 
 
@@ -160,7 +153,7 @@ def split(
     radius: int,
     suspicious_z: float,
     least_gain: float,
-) -> tuple[Floats, NDArray[np.bool_]]:
+) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_]]:
     """Try a pair, and a ridge in the background, for every spot that is longer or wider than the PSF.
 
     Parameters
@@ -168,7 +161,7 @@ def split(
     photons : ndarray of shape (Y, X)
     model : ndarray of shape (Y, X)
         Expected photons of all spots; kept up to date in place.
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 14)
         Fitted with the PSF's sigma. One that is split becomes the brighter of the pair; one on a ridge gets it.
     evidence : ndarray of shape (M, 11)
     noise : float
@@ -183,13 +176,15 @@ def split(
 
     Returns
     -------
-    added : ndarray of shape (K, 16)
+    added : ndarray of shape (K, 14)
         The dimmer spots of the pairs.
+    parents : ndarray of shape (K,)
+        Row of the brighter one of each.
     changed : ndarray of shape (M,)
         Which spots were split or put on a ridge.
     """
-    added, changed = np.zeros((spots.shape[0], PARAMETERS)), np.zeros(spots.shape[0], dtype=np.bool_)
-    count = 0
+    added, parents = np.zeros((spots.shape[0], PARAMETERS)), np.empty(spots.shape[0], dtype=np.int64)
+    changed, count = np.zeros(spots.shape[0], dtype=np.bool_), 0
     scratch, fisher, score = (
         np.empty((6, 2 * radius + 1)),
         np.empty((RIDGE_TERMS, RIDGE_TERMS)),
@@ -220,10 +215,8 @@ def split(
                 NO_RIDGE,
             )
             spot[:3], spot[3] = pair[bright : bright + 3], pair[6]
-            for one_of_two in (spot, other):
-                one_of_two[PEAK_Y], one_of_two[PEAK_X] = one_of_two[0], one_of_two[1]
-            changed[i] = True
+            parents[count], changed[i] = i, True
             add_spot(model, other[0], other[1], other[2], other[4], radius, scratch)
             count += 1
         add_spot(model, spot[0], spot[1], spot[2], spot[4], radius, scratch)
-    return added[:count].copy(), changed
+    return added[:count].copy(), parents[:count].copy(), changed

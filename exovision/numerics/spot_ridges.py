@@ -9,7 +9,7 @@ from numba import njit
 
 from exovision.numerics.psf import FAST, Floats, fill_profile
 from exovision.numerics.spot_evidence import COLUMNS, LONG_ANGLE, LONG_Z, RIDGE_Z, factor, weigh
-from exovision.numerics.spot_fits import LEAST, LIGHT, PARAMETERS, RIDGE_X, RIDGE_Y, Image, accumulate
+from exovision.numerics.spot_fits import LEAST, LIGHT, PARAMETERS, RIDGE_X, RIDGE_Y, Image
 
 TERMS = 10
 """y, x, photons; level, slope along y and x; ridge of free profile: three terms; and last the width."""
@@ -20,14 +20,14 @@ RIDGE_SIGMAS = 1.3
 REACH_SIGMAS = 4.0
 """Half-width of the patch: a ridge shows in its length."""
 
-DIRECTIONS = 3
-FAN = 0.5
+DIRECTIONS = 5
+FAN = 0.6
 """Directions tried around the long axis of what a plain fit leaves over, and their span, radians."""
 
 NOTHING = 1e-3
 """Photons of a spot that a ridge explains altogether."""
 
-STEPS = 8
+STEPS = 10
 LARGEST_STEP, FARTHEST = 0.5, 1.5
 """Of the place in one step, and from where it started, standard deviations of the PSF."""
 
@@ -50,36 +50,45 @@ def _equations(
     fill_profile(spot[0], spot[4], top, profile[0], profile[1], profile[2])
     fill_profile(spot[1], spot[4], left, profile[3], profile[4], profile[5])
     sine, cosine, broad = math.sin(spot[5]), math.cos(spot[5]), RIDGE_SIGMAS * spot[4]
-    slopes, weight, excess = np.empty((TERMS, side * side)), np.empty(side * side), np.empty(side * side)
-    likelihood, chi2, n = 0.0, 0.0, 0
+    fisher[:] = 0.0
+    score[:] = 0.0
+    slope = np.empty(TERMS)
+    slope[3] = 1.0
+    likelihood, chi2, count = 0.0, 0.0, 0
     for i in range(max(0, -top), min(side, rows - top)):
         dy = top + i - spot[RIDGE_Y]
+        slope[4] = dy / radius
         for j in range(max(0, -left), min(side, columns - left)):
             seen = np.float64(photons[top + i, left + j])
             if seen <= -1e29:
                 continue
             dx = left + j - spot[RIDGE_X]
             across = (cosine * dx - sine * dy) / broad
-            ridge = math.exp(-0.5 * across * across)
-            bright = profile[0, i] * profile[3, j]
-            slopes[0, n] = spot[2] * profile[1, i] * profile[3, j]
-            slopes[1, n] = spot[2] * profile[0, i] * profile[4, j]
-            slopes[2, n], slopes[3, n], slopes[4, n], slopes[5, n] = bright, 1.0, dy / radius, dx / radius
-            slopes[6, n], slopes[7, n], slopes[8, n] = ridge, ridge * across, ridge * across * across
-            slopes[9, n] = spot[2] * (profile[2, i] * profile[3, j] + profile[0, i] * profile[5, j])
-            expected = noise + np.float64(others[top + i, left + j]) + spot[2] * bright
-            expected += light[0] + light[1] * slopes[4, n] + light[2] * slopes[5, n]
-            expected += ridge * (light[3] + across * (light[4] + across * light[5]))
+            slope[0] = spot[2] * profile[1, i] * profile[3, j]
+            slope[1] = spot[2] * profile[0, i] * profile[4, j]
+            slope[2] = profile[0, i] * profile[3, j]
+            slope[5] = dx / radius
+            slope[6] = math.exp(-0.5 * across * across)
+            slope[7] = slope[6] * across
+            slope[8] = slope[7] * across
+            slope[9] = spot[2] * (profile[2, i] * profile[3, j] + profile[0, i] * profile[5, j])
+            expected = noise + np.float64(others[top + i, left + j]) + spot[2] * slope[2]
+            for p in range(6):
+                expected += light[p] * slope[3 + p]
             expected = max(expected, LEAST)
-            weight[n] = 1.0 / expected
-            excess[n] = (seen + noise - expected) * weight[n]
+            weight = 1.0 / expected
+            excess = (seen + noise - expected) * weight
             likelihood += max(seen + noise, 0.0) * math.log(expected) - expected
-            chi2 += excess[n] * excess[n] * expected
-            n += 1
-    accumulate(slopes, weight, excess, n, fisher, score)
+            chi2 += excess * excess * expected
+            count += 1
+            for p in range(TERMS):
+                score[p] += slope[p] * excess
+                scaled = slope[p] * weight
+                for q in range(p + 1):
+                    fisher[p, q] += scaled * slope[q]
     for p in range(TERMS):
         fisher[p, p] = fisher[p, p] * (1.0 + 1e-6) + 1e-9
-    return likelihood, chi2 / max(n, 1)
+    return likelihood, chi2 / max(count, 1)
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -134,7 +143,7 @@ def fit_ridge(
     ----------
     photons, others : ndarray of shape (Y, X)
         Photons, and the expected light of all other spots.
-    spot : ndarray of shape (16,)
+    spot : ndarray of shape (14,)
         Start; becomes the fit. The background is that beneath the spot, ridge included.
     noise : float
         Read-noise variance, photons².
@@ -215,7 +224,7 @@ def try_ridge(
     Parameters
     ----------
     photons, others : ndarray of shape (Y, X)
-    spot : ndarray of shape (16,)
+    spot : ndarray of shape (14,)
         Fitted on a plain background.
     axis : float
         About the direction of the ridge, radians from y towards x.
@@ -255,13 +264,7 @@ def try_ridge(
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def significance(
-    photons: Image,
-    known: Image,
-    spots: Floats,
-    noise: float,
-    radius: int,
-    suspicious_z: float,
-    ridge_gain: float,
+    photons: Image, known: Image, spots: Floats, noise: float, radius: int, suspicious_z: float, ridge_gain: float
 ) -> Floats:
     """Return by how many standard errors spots rise above what may be a ridge, each by itself.
 
@@ -270,7 +273,7 @@ def significance(
     photons : ndarray of shape (Y, X)
     known : ndarray of shape (Y, X)
         Light of other spots; these are not among them.
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 14)
         Near their best fits.
     noise : float
         Read-noise variance, photons².

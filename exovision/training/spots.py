@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from exovision.errors import SettingsError
-from exovision.exosomes.probability import Probability, describe
+from exovision.exosomes.probability import Probability
 from exovision.exosomes.spot_finder import Found
 from exovision.nets import weights
 from exovision.nets.device import resolve_device
-from exovision.nets.spot_classifier import INPUTS, MEASURES, Perceptron, SpotJudge, fresh_classifier
+from exovision.nets.spot_classifier import INPUTS, MEASURES, SpotClassifier, SpotJudge, inputs
 from exovision.nets.training import Batch, Course, logit_loss, train
 from exovision.numerics.spot_evidence import LOOK_SIDE
 from exovision.progress import Progress, silent
 from exovision.training.spot_pictures import Picture, clicked_pictures, simulated_picture, verdicts
 
 WEIGHTS_NAME = "spots_embedded.safetensors"
-PICTURE_STREAM, BATCH_STREAM, HELD_OUT_STREAM = 1, 2, 3
+BATCH_STREAM, HELD_OUT_STREAM = 2, 3
 
 Floats = NDArray[np.float32]
 
@@ -121,21 +123,22 @@ def train_spots(
     fitted with their neighbours, from which the other learns.
     """
     training = training or SpotTraining()
-    resolve_device(device)
+    where = resolve_device(device)
     clicked = [] if data is None else clicked_pictures(data)
     if not clicked and training.simulated < 1:
         raise SettingsError("training needs pictures: give a data folder or at least one simulated frame")
     pictures = [*clicked]
     for index in range(training.simulated):
-        pictures.append(simulated_picture([training.seed, PICTURE_STREAM, index], training.frame_px))
+        pictures.append(simulated_picture([training.seed, 1, index], training.frame_px))
         progress("simulating", index + 1, training.simulated)
-    network = fresh_classifier(training.widths, training.seed)
+    torch.manual_seed(training.seed)
+    network = SpotClassifier(training.widths)
     path = Path(out) / WEIGHTS_NAME
     facts: dict[str, Any] = {"training": asdict(training), "pictures": len(clicked)}
     for name in ("alone", "together"):
         judge = SpotJudge(path) if name == "together" else None
         examples = _examples(pictures, judge, progress)
-        _learn(getattr(network, name), examples, training, device, progress)
+        _learn(getattr(network, name), examples, training, where, progress)
         facts[f"examples_{name}"] = len(examples.real)
         weights.save(network, path, facts)
     return path
@@ -145,47 +148,40 @@ def _examples(pictures: Sequence[Picture], judge: SpotJudge | None, progress: Pr
     """Fit the spots of pictures, together if a judge of those fitted alone is given."""
     told, real, clicked = [], [], []
     for done, picture in enumerate(pictures, start=1):
-        found = fit_picture(picture, judge)
+        found, probability = fit_picture(picture, judge)
         verdict = verdicts(picture, found)
         counts = verdict != "forgiven"
-        described = describe(
-            found, camera=picture.camera, sigma_px=picture.sigma_px, area_px=picture.image.size
-        )
-        told.append(described[counts])
+        told.append(_told(picture, found)[counts])
         real.append((verdict == "hit")[counts].astype(np.float32))
         clicked.append(np.full(counts.sum(), picture.clicked))
         progress("fitting spots", done, len(pictures))
     return Examples(np.concatenate(told), np.concatenate(real), np.concatenate(clicked))
 
 
-def fit_picture(picture: Picture, judge: SpotJudge | None) -> Found:
-    """Find the spots of a picture, together if there is a judge, else each by itself."""
+def fit_picture(picture: Picture, judge: SpotJudge | None) -> tuple[Found, Floats]:
+    """Find the spots of a picture, together if there is a judge, and their probabilities (1 without one)."""
     if judge is None:
-        return picture.finder(together=False).find(picture.image)
-    return picture.finder(together=True, judge=chance(picture, judge).alone).find(picture.image)
+        found = picture.finder(together=False).find(picture.image)
+        return found, np.ones(len(found.spots), dtype=np.float32)
+    chance = Probability(judge, picture.camera, picture.sigma_px)
+    found = picture.finder(together=True, judge=chance.alone).find(picture.image)
+    return found, chance.together(found)
 
 
-def chance(picture: Picture, judge: SpotJudge) -> Probability:
-    """Return what tells the probability of the spots of a picture."""
-    return Probability(judge, picture.camera, picture.sigma_px, picture.image.size)
+def _told(picture: Picture, found: Found) -> Floats:
+    noise = picture.camera.read_noise_photons**2
+    return inputs(found.spots, found.evidence, found.looks, noise=noise, sigma_px=picture.sigma_px)
 
 
 def _learn(
-    network: Perceptron,
+    network: torch.nn.Module,
     examples: Examples,
     training: SpotTraining,
-    device: str,
+    device: torch.device,
     progress: Progress,
 ) -> None:
     course = Course(steps=training.steps, learning_rate=training.learning_rate)
-    train(
-        network,
-        _batches(examples, training),
-        course,
-        device=resolve_device(device),
-        loss_of=logit_loss,
-        progress=progress,
-    )
+    train(network, _batches(examples, training), course, device=device, loss_of=logit_loss, progress=progress)
 
 
 def _batches(examples: Examples, training: SpotTraining) -> Callable[[int], Batch]:
