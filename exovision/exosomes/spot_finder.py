@@ -13,11 +13,9 @@ from exovision.exosomes.camera import Camera
 from exovision.exosomes.halo import rises_above_halo
 from exovision.numerics.peaks import MatchedFilter, left_over, local_maxima, refine, stabilise
 from exovision.numerics.psf import draw, fit_radius_px, patch_radius_px
-from exovision.numerics.spot_evidence import COLUMNS, LOOK_SIDE, TOTAL_SE, looks, weigh_alone
-from exovision.numerics.spot_fits import IGNORED, PARAMETERS, SIGMA, TOTAL, X, Y, beside, fit_alone, starts
-from exovision.numerics.spot_groups import fit_together, weigh_together
+from exovision.numerics.spot_evidence import COLUMNS, LOOK_SIDE, looks, weigh_alone, weigh_together
+from exovision.numerics.spot_fits import IGNORED, SIGMA, TOTAL, X, Y, beside, fit_alone, fit_together, starts
 from exovision.numerics.spot_pairs import split
-from exovision.numerics.spot_ridges import significance
 
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -25,9 +23,7 @@ Floats = NDArray[np.float64]
 FULL_SCALES = tuple(np.float32(2**bits - 1) for bits in (8, 10, 12, 14, 16))
 """A pixel at the brightest value of a usual camera is saturated if it is also the brightest of its frame."""
 
-HIDDEN_ROUNDS, HIDDEN_SIGNIFICANCE = 2, 4.0
-"""How often spots are looked for in what the fits leave over, and how many standard errors bright they must be."""
-
+HIDDEN_ROUNDS = 2
 MODEL_ERROR = 0.15
 """Part of a spot's own light that a real PSF may distribute otherwise than a Gaussian."""
 
@@ -43,11 +39,10 @@ WANDER_SIGMAS = 2.0
 WIDE_Z = 4.0
 """Standard errors that a spot must be wider than the PSF before its own width is used in its fit."""
 
-SUSPICIOUS_Z, STRUCTURE_GAIN = 3.0, 20.0
-"""How much longer or wider than the PSF a spot must be, standard errors, to be tried as a pair or on a ridge, and
-twice the log-likelihood that this must gain."""
+SUSPICIOUS_Z, PAIR_GAIN = 3.0, 20.0
+"""When a pair is tried in place of a spot, and twice the log-likelihood that it must gain."""
 
-LEAST_PROMISE = 0.05
+LEAST_PROMISE = 0.01
 """Peaks of lower probability are not fitted together with their neighbours: they would explain them away."""
 
 NO_HALO: Floats = np.empty(0)
@@ -59,9 +54,9 @@ class Found:
 
     Attributes
     ----------
-    spots : ndarray of shape (M, 14)
+    spots : ndarray of shape (M, 5)
         Columns of `numerics.spot_fits`, photons and px, sorted by y.
-    evidence : ndarray of shape (M, 11)
+    evidence : ndarray of shape (M, 10)
         Columns of `numerics.spot_evidence`.
     looks : ndarray of shape (M, 2, S, S)
         The surroundings of each spot and what the fits leave of them, as `numerics.spot_evidence.looks`.
@@ -75,7 +70,7 @@ class Found:
     def none(cls) -> Found:
         """Return no spots."""
         looks = np.empty((0, 2, LOOK_SIDE, LOOK_SIDE), dtype=np.float32)
-        return cls(np.empty((0, PARAMETERS)), np.empty((0, COLUMNS)), looks)
+        return cls(np.empty((0, 5)), np.empty((0, COLUMNS)), looks)
 
 
 Judge = Callable[[Found], NDArray[np.float32]]
@@ -184,18 +179,17 @@ class SpotFinder:
         spots, origin = _by_y(spots, origin)
         self._draw(spots)
         self._fit(spots, np.ones(len(spots), dtype=np.bool_))
-        spots, origin = self._split(spots, origin)
         for _ in range(HIDDEN_ROUNDS):
             hidden = self._hidden_peaks(spots)
             rest = np.where(self._photons == IGNORED, IGNORED, self._photons - self._model)
             new = starts(rest, hidden.astype(np.float64), self.sigma_px, self._fit_radius)
-            real = self._real(np.vstack([spots, new]))[len(spots) :] & self._rises(new)
+            real = self._real(np.vstack([spots, new]))[len(spots) :]
             if not real.any():
                 break
             spots, origin = self._join(spots, origin, new[real], hidden[real].astype(np.float64))
-            spots, origin = self._split(spots, origin)
+        spots, origin = self._split(spots, origin)
         spots = self._tidy(spots, origin)
-        evidence = self._weigh(spots, WIDE_Z)
+        evidence = weigh_together(self._photons, self._model, spots, self._noise, self._radius, WIDE_Z)
         order = np.argsort(spots[:, Y], kind="stable")
         return self._seen(spots[order], evidence[order])
 
@@ -210,50 +204,28 @@ class SpotFinder:
         order = np.argsort(-height[peaks[:, 0], peaks[:, 1]], kind="stable")
         return _apart(peaks[order], spots[:, [Y, X]], self.sigma_px)
 
-    def _rises(self, new: Floats) -> NDArray[np.bool_]:
-        """Tell which spots, not yet in the model, rise clearly above a ridge that may lie beneath them."""
-        above: Floats = significance(
-            self._photons, self._model, new, self._noise, self._fit_radius, SUSPICIOUS_Z, STRUCTURE_GAIN
-        )
-        return np.asarray(above > HIDDEN_SIGNIFICANCE, dtype=np.bool_)
-
-    def _weigh(self, spots: Floats, wide_z: float = np.inf) -> Floats:
-        evidence: Floats = weigh_together(
-            self._photons, self._model, spots, self._noise, self._radius, wide_z
-        )
-        return evidence
-
-    def _structure(
-        self, spots: Floats, evidence: Floats
-    ) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_]]:
-        picture = self._photons, self._model
-        found: tuple[Floats, NDArray[np.int64], NDArray[np.bool_]] = split(
-            *picture, spots, evidence, self._noise, self._radius, SUSPICIOUS_Z, STRUCTURE_GAIN
-        )
-        return found
-
     def _join(self, spots: Floats, origin: Floats, new: Floats, places: Floats) -> tuple[Floats, Floats]:
         """Add spots to those of the model and fit them together with their neighbours."""
         draw(self._model, new, self._radius)
-        fresh = np.arange(len(spots) + len(new)) >= len(spots)
-        return self._fit_beside(np.vstack([spots, new]), np.vstack([origin, places]), fresh)
+        return self._fit_new(np.vstack([spots, new]), np.vstack([origin, places]), len(new))
 
-    def _fit_beside(self, spots: Floats, origin: Floats, marked: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        """Fit the marked spots, which the model holds already, together with their neighbours."""
+    def _fit_new(self, spots: Floats, origin: Floats, count: int) -> tuple[Floats, Floats]:
+        """Fit the last `count` spots, which the model holds already, together with their neighbours."""
         order = np.argsort(spots[:, Y], kind="stable")
         spots, origin = spots[order], origin[order]
-        self._fit(spots, beside(spots, marked[order], 2.0 * self._radius))
+        self._fit(spots, beside(spots, order >= len(spots) - count, 2.0 * self._radius))
         return _by_y(spots, origin)
 
     def _split(self, spots: Floats, origin: Floats) -> tuple[Floats, Floats]:
-        """Put pairs in the place of spots that they explain better, and ridges beneath those on one."""
-        evidence = self._weigh(spots)
-        added, parents, changed = self._structure(spots, evidence)
-        if not changed.any():
+        """Put pairs in the place of spots that they explain better."""
+        picture = self._photons, self._model
+        evidence = weigh_together(*picture, spots, self._noise, self._radius, np.inf)
+        added, parents = split(*picture, spots, evidence, self._noise, self._radius, SUSPICIOUS_Z, PAIR_GAIN)
+        if not len(added):
             return _by_y(spots, origin)
         origin[parents] = spots[parents][:, [Y, X]]
-        marked = np.append(changed, np.ones(len(added), dtype=np.bool_))
-        return self._fit_beside(np.vstack([spots, added]), np.vstack([origin, added[:, [Y, X]]]), marked)
+        both = np.vstack([spots, added]), np.vstack([origin, added[:, [Y, X]]])
+        return self._fit_new(*both, len(added))
 
     def _real(self, spots: Floats) -> NDArray[np.bool_]:
         """Return which spots are more than the halo of others."""

@@ -11,19 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from exovision.nets import weights
-from exovision.numerics.spot_evidence import (
-    CHI2,
-    LONG_Z,
-    LOOK_SIDE,
-    RIDGE_Z,
-    TOTAL_SE,
-    WIDTH,
-    WIDTH_SE,
-    WIDTH_Z,
-)
+from exovision.numerics.spot_evidence import CHI2, LONG_Z, LOOK_SIDE, TOTAL_SE, WIDTH, WIDTH_SE, WIDTH_Z
 from exovision.numerics.spot_fits import BACKGROUND, TOTAL
 
-MEASURES = 9
+MEASURES = 8
 INPUTS = 2 * LOOK_SIDE**2 + MEASURES
 
 Floats = NDArray[np.float64]
@@ -73,7 +64,7 @@ def inputs(spots: Floats, evidence: Floats, looks: Images, *, noise: float, sigm
     ----------
     spots : ndarray of shape (M, 5)
         Columns of `numerics.spot_fits`.
-    evidence : ndarray of shape (M, 11)
+    evidence : ndarray of shape (M, 10)
         Columns of `numerics.spot_evidence`.
     looks : ndarray of shape (M, 2, LOOK_SIDE, LOOK_SIDE)
         As `numerics.spot_evidence.looks`.
@@ -85,13 +76,12 @@ def inputs(spots: Floats, evidence: Floats, looks: Images, *, noise: float, sigm
     Returns
     -------
     ndarray of shape (M, INPUTS)
-        The looks, then the ridge beneath, significance, width and its error, excess width and length in standard errors,
+        The looks, then significance, width and its error, excess width and length in standard errors,
         misfit, background and PSF, each brought to the order of one.
     """
     told = np.empty((len(spots), INPUTS), dtype=np.float32)
     told[:, : 2 * LOOK_SIDE**2] = looks.reshape(len(spots), -1)
     significance = spots[:, TOTAL] / evidence[:, TOTAL_SE]
-    told[:, -9] = np.arcsinh(evidence[:, RIDGE_Z] / 3)
     told[:, -8] = np.log(np.clip(significance, 0.1, 1e3)) - 2
     told[:, -7] = 3 * np.log(np.clip(evidence[:, WIDTH] / sigma_px, 0.2, 5.0))
     told[:, -6] = np.log(np.clip(evidence[:, WIDTH_SE], 1e-3, 3.0)) + 2

@@ -8,16 +8,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from exovision.numerics.psf import FAST, Floats, fill_profile
-from exovision.numerics.spot_fits import LEAST, Image, solve
+from exovision.numerics.psf import FAST, Floats, add_spot, fill_profile
+from exovision.numerics.spot_fits import LEAST, Image, neighbours, solve
 
-Y_SE, X_SE, TOTAL_SE, BACKGROUND_SE, WIDTH, WIDTH_SE, WIDTH_Z, CHI2, LONG_Z, LONG_ANGLE, RIDGE_Z = range(11)
+Y_SE, X_SE, TOTAL_SE, BACKGROUND_SE, WIDTH, WIDTH_SE, WIDTH_Z, CHI2, LONG_Z, LONG_ANGLE = range(10)
 """Columns of the evidence: px, px, photons, photons per px, px, relative; standard errors by which the spot is
 wider than the PSF; mean squared residual over its variance; standard errors by which it is longer than broad,
-the direction of its long axis, radians from y towards x; and the height of a ridge beneath the spot over its
-standard error, 0 where there is none."""
+and the direction of its long axis, radians from y towards x."""
 
-COLUMNS = 11
+COLUMNS = 10
 LOOK_HALF, LOOK_PITCH = 5, 0.8
 """Grid on which a spot is looked at: points on each side of it, standard deviations of the PSF apart."""
 
@@ -40,7 +39,7 @@ def _own_slopes(spot: Floats, profile: Floats, i: int, j: int, slopes: Floats, f
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def fisher_matrix(
+def _fisher_matrix(
     photons: Image, others: Image, spots: Floats, around: NDArray[np.int64], noise: float, radius: int
 ) -> Floats:
     """Return the Fisher matrix of spot `around[0]`, its background and its neighbours over its own patch."""
@@ -72,7 +71,7 @@ def fisher_matrix(
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def joint_errors(fisher: Floats, evidence: Floats) -> None:
+def _joint_errors(fisher: Floats, evidence: Floats) -> None:
     """Write the standard errors of y, x, photons and background of the first of several spots."""
     size = fisher.shape[0]
     for p in range(3, size - 1):
@@ -155,19 +154,8 @@ def _free_width_equations(
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def factor(matrix: Floats, vector: Floats) -> bool:
-    """Turn a lower triangle into its Cholesky factor L and a vector v into L⁻¹v, in place.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (P, P)
-    vector : ndarray of shape (P,)
-
-    Returns
-    -------
-    bool
-        False if the matrix is not positive definite; both are then useless.
-    """
+def _factor(matrix: Floats, vector: Floats) -> bool:
+    """Turn the lower triangle into its Cholesky factor L and the vector v into L⁻¹v; false if impossible."""
     size = vector.shape[0]
     for i in range(size):
         for j in range(i + 1):
@@ -215,7 +203,7 @@ def _last_step(spot: Floats, factor: Floats, step: Floats) -> None:
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def weigh(
+def _weigh(
     photons: Image,
     others: Image,
     spot: Floats,
@@ -229,9 +217,9 @@ def weigh(
     radius = profile.shape[1] // 2
     top, left = round(spot[0]) - radius, round(spot[1]) - radius
     evidence[:6] = UNDETERMINED
-    evidence[4], evidence[6], evidence[10] = spot[4], 0.0, 0.0
-    _free_width_equations(photons, others, spot, top, left, noise, profile, fisher, score, evidence[7:10])
-    if not factor(fisher, score):
+    evidence[4], evidence[6] = spot[4], 0.0
+    _free_width_equations(photons, others, spot, top, left, noise, profile, fisher, score, evidence[7:])
+    if not _factor(fisher, score):
         return
     _errors(fisher, np.empty((4, 4)), evidence)
     # The last row of the factor holds what the width adds when all else is free as well.
@@ -251,7 +239,7 @@ def weigh_alone(photons: Image, others: Image, spots: Floats, noise: float, radi
     photons : ndarray of shape (Y, X)
     others : ndarray of shape (Y, X)
         Light that is known, such as none.
-    spots : ndarray of shape (M, 14)
+    spots : ndarray of shape (M, 5)
         Changed in place by one small scoring step.
     noise : float
         Read-noise variance, photons².
@@ -260,18 +248,63 @@ def weigh_alone(photons: Image, others: Image, spots: Floats, noise: float, radi
 
     Returns
     -------
-    ndarray of shape (M, 11)
+    ndarray of shape (M, 10)
         Columns of the evidence. The width and its error are those of one scoring step from the PSF's.
     """
     evidence = np.empty((spots.shape[0], COLUMNS))
     profile, fisher, score = np.empty((6, 2 * radius + 1)), np.empty((5, 5)), np.empty(5)
     for i in range(spots.shape[0]):
-        weigh(photons, others, spots[i], noise, profile, fisher, score, evidence[i])
+        _weigh(photons, others, spots[i], noise, profile, fisher, score, evidence[i])
     return evidence
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def fit_width(
+def weigh_together(
+    photons: Image, model: Image, spots: Floats, noise: float, radius: int, wide_z: float
+) -> Floats:
+    """Weigh spots that were fitted together, one by one, the light of all others taken as known.
+
+    Parameters
+    ----------
+    photons : ndarray of shape (Y, X)
+    model : ndarray of shape (Y, X)
+        Expected photons of all spots; kept up to date in place.
+    spots : ndarray of shape (M, 5)
+        Sorted by y, fitted with the PSF's sigma; changed in place by one small scoring step.
+    noise : float
+        Read-noise variance, photons².
+    radius : int
+        Half-width of a spot's patch, px.
+    wide_z : float
+        A spot that is wider than the PSF by more standard errors is fitted again with its own width.
+
+    Returns
+    -------
+    ndarray of shape (M, 10)
+        Columns of the evidence; standard errors are those beside up to six neighbours of unknown place and
+        brightness.
+    """
+    first, members = neighbours(spots, float(radius) + 1.0)
+    evidence = np.empty((spots.shape[0], COLUMNS))
+    profile, fisher, score = np.empty((6, 2 * radius + 1)), np.empty((5, 5)), np.empty(5)
+    for i in range(spots.shape[0]):
+        spot = spots[i]
+        add_spot(model, spot[0], spot[1], -spot[2], spot[4], radius, profile)
+        _weigh(photons, model, spot, noise, profile, fisher, score, evidence[i])
+        if evidence[i, 6] > wide_z:
+            _fit_width(photons, model, spot, noise, profile, fisher, score, evidence[i])
+        count = min(first[i + 1] - first[i], MOST_NEIGHBOURS)
+        if count:
+            around = np.empty(1 + count, dtype=np.int64)
+            around[0] = i
+            around[1:] = members[first[i] : first[i] + count]
+            _joint_errors(_fisher_matrix(photons, model, spots, around, noise, radius), evidence[i])
+        add_spot(model, spot[0], spot[1], spot[2], spot[4], radius, profile)
+    return evidence
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def _fit_width(
     photons: Image,
     others: Image,
     spot: Floats,
@@ -287,7 +320,7 @@ def fit_width(
     free, before, shape = spot.copy(), spot[4], np.empty(3)
     for _ in range(WIDTH_STEPS):
         _free_width_equations(photons, others, free, top, left, noise, profile, fisher, score, shape)
-        if not factor(fisher, score):
+        if not _factor(fisher, score):
             return
         narrower, change = 1.0 / (fisher[4, 4] * free[4]), score[4] / (fisher[4, 4] * free[4])
         for i in range(4, -1, -1):
@@ -306,7 +339,7 @@ def fit_width(
         return
     _errors(fisher, np.empty((4, 4)), evidence)
     evidence[4], evidence[5] = free[4], narrower
-    evidence[7:10] = shape
+    evidence[7:] = shape
     spot[:] = free
 
 
@@ -318,7 +351,7 @@ def looks(photons: Image, model: Image, spots: Floats, noise: float, sigma: floa
     ----------
     photons, model : ndarray of shape (Y, X)
         Photons, and those expected of all spots (without background).
-    spots : ndarray of shape (M, 14)
+    spots : ndarray of shape (M, 5)
     noise : float
         Read-noise variance, photons².
     sigma : float

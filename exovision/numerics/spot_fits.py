@@ -12,14 +12,8 @@ from exovision.numerics.psf import FAST, Floats, add_spot, fill_profile
 
 Image = NDArray[np.float32]
 
-Y, X, TOTAL, BACKGROUND, SIGMA, RIDGE_ANGLE, RIDGE_Y, RIDGE_X, LIGHT = range(9)
-"""Columns of the parameter array: px, px, photons, photons per pixel, px; the direction of a ridge beneath the
-spot, radians from y towards x, and a point on its axis, px; and the first of six coefficients of the background,
-see `spot_ridges`."""
-
-PARAMETERS = 14
-NO_RIDGE = 9.0
-"""In place of the direction, where there is no ridge."""
+Y, X, TOTAL, BACKGROUND, SIGMA = range(5)
+"""Columns of the parameter array: px, px, photons, photons per pixel, px."""
 
 IGNORED = np.float32(-1e30)
 """Pixels of this value, such as saturated ones, are left out of fits."""
@@ -41,7 +35,7 @@ def neighbours(parameters: Floats, reach: float) -> tuple[NDArray[np.int64], NDA
 
     Parameters
     ----------
-    parameters : ndarray of shape (M, 14)
+    parameters : ndarray of shape (M, 5)
         Sorted by the first column, y.
     reach : float
         px.
@@ -175,7 +169,7 @@ def fit_fixed(
         Photons without offset; `IGNORED` pixels are left out.
     others : ndarray of shape (Y, X)
         Expected photons of all other spots.
-    spot : ndarray of shape (14,)
+    spot : ndarray of shape (5,)
         Start; becomes the fit. It stays within `radius` of the start.
     noise : float
         Read-noise variance r², photons².
@@ -225,7 +219,7 @@ def _start(photons: Image, place: Floats, sigma: float, radius: int, spot: Float
                 rim, rim_count = rim + seen, rim_count + 1
             elif away <= 1:
                 core, core_count = core + seen, core_count + 1
-    spot[0], spot[1], spot[4], spot[5] = place[0], place[1], sigma, NO_RIDGE
+    spot[0], spot[1], spot[4] = place[0], place[1], sigma
     spot[3] = max(rim / max(rim_count, 1), 0.1)
     spot[2] = max(core / max(core_count, 1) - spot[3], 1.0) * (2.0 * math.pi * sigma**2 + 2.0)
 
@@ -246,10 +240,10 @@ def starts(photons: Image, places: Floats, sigma: float, radius: int) -> Floats:
 
     Returns
     -------
-    ndarray of shape (M, 14)
-        No ridges.
+    ndarray of shape (M, 5)
+        Columns Y, X, TOTAL, BACKGROUND, SIGMA.
     """
-    spots = np.zeros((places.shape[0], PARAMETERS))
+    spots = np.empty((places.shape[0], 5))
     for i in range(places.shape[0]):
         _start(photons, places[i], sigma, radius, spots[i])
     return spots
@@ -264,7 +258,7 @@ def fit_alone(photons: Image, others: Image, spots: Floats, noise: float, radius
     photons : ndarray of shape (Y, X)
     others : ndarray of shape (Y, X)
         Light that is known, such as none.
-    spots : ndarray of shape (M, 14)
+    spots : ndarray of shape (M, 5)
     noise : float
         Read-noise variance, photons².
     radius : int
@@ -275,13 +269,60 @@ def fit_alone(photons: Image, others: Image, spots: Floats, noise: float, radius
         fit_fixed(photons, others, spots[i], noise, radius, profile)
 
 
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def fit_together(
+    photons: Image,
+    model: Image,
+    spots: Floats,
+    dirty: NDArray[np.bool_],
+    noise: float,
+    radius: int,
+    reach: int,
+) -> None:
+    """Fit all marked spots, each with its neighbours' light taken as known, until none moves any more.
+
+    Parameters
+    ----------
+    photons : ndarray of shape (Y, X)
+    model : ndarray of shape (Y, X)
+        Expected photons of all spots; kept up to date in place.
+    spots : ndarray of shape (M, 5)
+        Sorted by y; fitted in place with fixed sigma.
+    dirty : ndarray of shape (M,)
+        Which spots to fit; neighbours of a spot that moved are fitted too. All false on return.
+    noise : float
+        Read-noise variance, photons².
+    radius, reach : int
+        Half-width of a spot's patch, and of the square in which its light counts, px.
+    """
+    first, members = neighbours(spots, float(radius + reach))
+    profile, scratch = np.empty((6, 2 * radius + 1)), np.empty((6, 2 * reach + 1))
+    before = np.empty(5)
+    for _ in range(MOST_ROUNDS):
+        if not dirty.any():
+            break
+        for i in range(spots.shape[0]):
+            if not dirty[i]:
+                continue
+            dirty[i] = False
+            before[:] = spots[i]
+            add_spot(model, spots[i, 0], spots[i, 1], -spots[i, 2], spots[i, 4], reach, scratch)
+            fit_fixed(photons, model, spots[i], noise, radius, profile)
+            add_spot(model, spots[i, 0], spots[i, 1], spots[i, 2], spots[i, 4], reach, scratch)
+            moved = abs(spots[i, 0] - before[0]) + abs(spots[i, 1] - before[1])
+            if moved > NUDGED_PX or abs(spots[i, 2] - before[2]) > NUDGED_PART * spots[i, 2]:
+                for k in range(first[i], first[i + 1]):
+                    dirty[members[k]] = True
+    dirty[:] = False
+
+
 @njit(cache=True)
 def beside(spots: Floats, marked: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
     """Tell which spots are marked or within `reach` px, in both axes, of a marked one.
 
     Parameters
     ----------
-    spots : ndarray of shape (M, 14)
+    spots : ndarray of shape (M, 5)
         Sorted by y.
     marked : ndarray of shape (M,)
     reach : float

@@ -1,4 +1,4 @@
-"""What a spot that does not look like one may be: a pair, or a spot on a ridge; chosen by likelihood."""
+"""Two spots that were taken for one: fits of pairs, chosen by their likelihood."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from exovision.numerics.psf import FAST, Floats, add_spot, fill_profile
 from exovision.numerics.spot_evidence import LONG_ANGLE, LONG_Z, WIDTH_Z
-from exovision.numerics.spot_fits import LEAST, NO_RIDGE, PARAMETERS, RIDGE_ANGLE, Image, fit_fixed, solve
-from exovision.numerics.spot_ridges import TERMS as RIDGE_TERMS
-from exovision.numerics.spot_ridges import reach_px, try_ridge
+from exovision.numerics.spot_fits import LEAST, Image, fit_fixed, solve
 
-TERMS = 7
+PARAMETERS = 7
 """Of a pair: y, x and photons of each, and one background."""
 
 STEPS = 15
@@ -27,8 +25,6 @@ FARTHEST_SIGMAS = 2.5
 
 LEAST_SHARE = 0.15
 """Of the pair's light in the dimmer of the two."""
-
-RIDGE_HANDICAP = 10.0
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -52,7 +48,7 @@ def _pair_equations(
         fill_profile(pair[3 * k + 1], sigma, left, part[3], part[4], part[5])
     fisher[:] = 0.0
     score[:] = 0.0
-    slope = np.empty(TERMS)
+    slope = np.empty(PARAMETERS)
     slope[6] = 1.0
     likelihood = 0.0
     for i in range(max(0, -top), min(side, rows - top)):
@@ -70,7 +66,7 @@ def _pair_equations(
             weight = 1.0 / expected
             excess = (seen + noise - expected) * weight
             likelihood += max(seen + noise, 0.0) * math.log(expected) - expected
-            for p in range(TERMS):
+            for p in range(PARAMETERS):
                 score[p] += slope[p] * excess
                 scaled = slope[p] * weight
                 for q in range(p + 1):
@@ -90,13 +86,13 @@ def _fit_pair(
     profiles: Floats,
 ) -> float:
     """Fit a pair in place; return its log-likelihood, or minus infinity if it cannot be fitted."""
-    fisher, score = np.empty((TERMS, TERMS)), np.empty(TERMS)
+    fisher, score = np.empty((PARAMETERS, PARAMETERS)), np.empty(PARAMETERS)
     longest = 0.5 * sigma
     for _ in range(STEPS):
         _pair_equations(photons, others, pair, sigma, top, left, noise, profiles, fisher, score)
-        for p in range(TERMS):
+        for p in range(PARAMETERS):
             fisher[p, p] *= 1.0 + 1e-6
-        if not solve(fisher, score, TERMS):
+        if not solve(fisher, score, PARAMETERS):
             return -np.inf
         largest = 0.0
         for k in range(2):
@@ -124,26 +120,6 @@ def _is_pair(pair: Floats, spot: Floats) -> bool:
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def _try_pair(
-    photons: Image, others: Image, one: Floats, axis: float, noise: float, pair: Floats, profiles: Floats
-) -> float:
-    """Fit a pair along an axis in place of a spot; return twice the log-likelihood gained, 0 if it is none."""
-    radius = profiles.shape[2] // 2
-    top, left = round(one[0]) - radius, round(one[1]) - radius
-    fisher, score = np.empty((TERMS, TERMS)), np.empty(TERMS)
-    pair[:3], pair[3:6], pair[6] = one[:3], one[:3], one[3]
-    pair[5] = 0.0
-    alone = _pair_equations(photons, others, pair, one[4], top, left, noise, profiles, fisher, score)
-    for k in range(2):
-        away = (1 - 2 * k) * START_SIGMAS * one[4]
-        pair[3 * k] = one[0] + away * math.cos(axis)
-        pair[3 * k + 1] = one[1] + away * math.sin(axis)
-        pair[3 * k + 2] = 0.55 * one[2]
-    both = _fit_pair(photons, others, pair, one[4], top, left, noise, profiles)
-    return 2.0 * (both - alone) if _is_pair(pair, one) else 0.0
-
-
-@njit(cache=True, fastmath=FAST, error_model="numpy")
 def split(
     photons: Image,
     model: Image,
@@ -152,71 +128,68 @@ def split(
     noise: float,
     radius: int,
     suspicious_z: float,
-    least_gain: float,
-) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_]]:
-    """Try a pair, and a ridge in the background, for every spot that is longer or wider than the PSF.
+    pair_gain: float,
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Try a pair in the place of every spot that is longer or wider than the PSF.
 
     Parameters
     ----------
     photons : ndarray of shape (Y, X)
     model : ndarray of shape (Y, X)
         Expected photons of all spots; kept up to date in place.
-    spots : ndarray of shape (M, 14)
-        Fitted with the PSF's sigma. One that is split becomes the brighter of the pair; one on a ridge gets it.
-    evidence : ndarray of shape (M, 11)
+    spots : ndarray of shape (M, 5)
+        Fitted with the PSF's sigma. The one that is split becomes the brighter of the pair.
+    evidence : ndarray of shape (M, 10)
     noise : float
         Read-noise variance, photons².
     radius : int
         Half-width of a spot's patch, px.
     suspicious_z : float
         How much longer or wider than the PSF a spot must be to be tried, standard errors.
-    least_gain : float
-        Twice the log-likelihood that pair or ridge must gain over one spot, and a pair over one of free width
-        at least half of that; a ridge, which has two terms more, must gain `RIDGE_HANDICAP` more than a pair.
+    pair_gain : float
+        Twice the log-likelihood that a pair must gain over one spot; less what a free width gains, at least
+        half of that.
 
     Returns
     -------
-    added : ndarray of shape (K, 14)
+    added : ndarray of shape (K, 5)
         The dimmer spots of the pairs.
     parents : ndarray of shape (K,)
         Row of the brighter one of each.
-    changed : ndarray of shape (M,)
-        Which spots were split or put on a ridge.
     """
-    added, parents = np.zeros((spots.shape[0], PARAMETERS)), np.empty(spots.shape[0], dtype=np.int64)
-    changed, count = np.zeros(spots.shape[0], dtype=np.bool_), 0
-    scratch, fisher, score = (
-        np.empty((6, 2 * radius + 1)),
-        np.empty((RIDGE_TERMS, RIDGE_TERMS)),
-        np.empty(RIDGE_TERMS),
-    )
-    one, ridged, pair = np.empty(PARAMETERS), np.empty(PARAMETERS), np.empty(TERMS)
+    added, parents, count = np.empty((spots.shape[0], 5)), np.empty(spots.shape[0], dtype=np.int64), 0
+    profiles, scratch = np.empty((2, 6, 2 * radius + 1)), np.empty((6, 2 * radius + 1))
+    fisher, score = np.empty((PARAMETERS, PARAMETERS)), np.empty(PARAMETERS)
+    one, pair = np.empty(5), np.empty(PARAMETERS)
     for i in range(spots.shape[0]):
-        spot, wide, long = spots[i], max(evidence[i, WIDTH_Z], 0.0), evidence[i, LONG_Z]
-        if max(wide, long) < suspicious_z or spot[RIDGE_ANGLE] != NO_RIDGE:
+        wide, long = max(evidence[i, WIDTH_Z], 0.0), evidence[i, LONG_Z]
+        if max(wide, long) < suspicious_z:
             continue
+        spot = spots[i]
         add_spot(model, spot[0], spot[1], -spot[2], spot[4], radius, scratch)
-        reach, axis = reach_px(spot[4]), evidence[i, LONG_ANGLE]
         one[:] = spot
-        fit_fixed(photons, model, one, noise, reach, np.empty((6, 2 * reach + 1)))
-        pair_gain = _try_pair(photons, model, one, axis, noise, pair, np.empty((2, 6, 2 * reach + 1)))
-        ridge_gain = 0.0
-        if long > suspicious_z:
-            ridged[:] = one
-            ridge_gain = try_ridge(photons, model, ridged, axis, noise, fisher, score)
-        if ridge_gain > least_gain and ridge_gain > pair_gain + RIDGE_HANDICAP:
-            spot[:], changed[i] = ridged, True
-        elif pair_gain > max(least_gain, wide * wide + 0.5 * least_gain):
-            bright, other = (0, added[count]) if pair[2] >= pair[5] else (3, added[count])
-            other[:3], other[3], other[4], other[5] = (
+        fit_fixed(photons, model, one, noise, radius, scratch)
+        top, left = round(spot[0]) - radius, round(spot[1]) - radius
+        pair[:3], pair[3:6], pair[6] = one[:3], one[:3], one[3]
+        pair[5] = 0.0
+        alone = _pair_equations(photons, model, pair, one[4], top, left, noise, profiles, fisher, score)
+        angle = evidence[i, LONG_ANGLE]
+        for k in range(2):
+            away = (1 - 2 * k) * START_SIGMAS * spot[4]
+            pair[3 * k] = one[0] + away * math.cos(angle)
+            pair[3 * k + 1] = one[1] + away * math.sin(angle)
+            pair[3 * k + 2] = 0.55 * one[2]
+        gain = 2.0 * (_fit_pair(photons, model, pair, one[4], top, left, noise, profiles) - alone)
+        if gain > pair_gain and gain > wide * wide + 0.5 * pair_gain and _is_pair(pair, one):
+            bright = 0 if pair[2] >= pair[5] else 3
+            spot[:3], spot[3] = pair[bright : bright + 3], pair[6]
+            added[count, :3], added[count, 3], added[count, 4] = (
                 pair[3 - bright : 6 - bright],
                 pair[6],
                 spot[4],
-                NO_RIDGE,
             )
-            spot[:3], spot[3] = pair[bright : bright + 3], pair[6]
-            parents[count], changed[i] = i, True
-            add_spot(model, other[0], other[1], other[2], other[4], radius, scratch)
+            parents[count] = i
+            add_spot(model, added[count, 0], added[count, 1], added[count, 2], spot[4], radius, scratch)
             count += 1
         add_spot(model, spot[0], spot[1], spot[2], spot[4], radius, scratch)
-    return added[:count].copy(), parents[:count].copy(), changed
+    return added[:count].copy(), parents[:count].copy()

@@ -17,7 +17,7 @@ from exovision.exosomes.probability import Probability
 from exovision.exosomes.spot_finder import Found
 from exovision.nets import weights
 from exovision.nets.device import resolve_device
-from exovision.nets.spot_classifier import INPUTS, MEASURES, SpotClassifier, SpotJudge, inputs
+from exovision.nets.spot_classifier import INPUTS, SpotClassifier, SpotJudge, inputs
 from exovision.nets.training import Batch, Course, logit_loss, train
 from exovision.numerics.spot_evidence import LOOK_SIDE
 from exovision.progress import Progress, silent
@@ -208,10 +208,10 @@ def _batches(examples: Examples, training: SpotTraining) -> Callable[[int], Batc
 
 def turned(told: Floats, rng: np.random.Generator) -> None:
     """Turn and mirror the looks of spots, in place, by one of the eight ways for each eighth of them."""
-    picture = told[:, : INPUTS - MEASURES].reshape(len(told), 2, LOOK_SIDE, LOOK_SIDE)
+    picture = told[:, : INPUTS - 8].reshape(len(told), 2, LOOK_SIDE, LOOK_SIDE)
     way = rng.integers(8, size=len(told))
     for k in range(8):
         chosen = way == k
         changed = np.rot90(picture[chosen], k % 4, axes=(2, 3))
         picture[chosen] = changed[..., ::-1] if k >= 4 else changed
-    told[:, : INPUTS - MEASURES] = picture.reshape(len(told), -1)
+    told[:, : INPUTS - 8] = picture.reshape(len(told), -1)
