@@ -21,7 +21,10 @@ from exovision.simulation.scene import Camera
 Floats = NDArray[np.float64]
 
 NEIGHBOUR_PX = 9.0
-LEAST_SNR = 1.5
+LEAST_SNR, LARGEST_BLUR = 1.5, 1.5
+SKIRT_RATIO = 2.5
+RING_RATIO, RING_POINTS, RING_BREADTH = 3.2, 16, 0.7
+"""Radius of a diffraction ring, the spots that it is drawn with, and their width, in widths of the PSF."""
 HAZE_PX = 25.0
 MEMBRANE_STEP_PX = 0.2
 MEMBRANE_UNEVENNESS, MEMBRANE_PATCH_PX = 0.25, 40.0
@@ -44,12 +47,20 @@ class SpotConditions:
         Standard deviation of the natural logarithm of the photons.
     sigma_px : float
         Standard deviation of the PSF.
+    width_spread : float
+        Standard deviation of the natural logarithm of the spots' width: size, focus, motion.
+    skirt : float
+        Part of a spot's light that lies in a Gaussian of `SKIRT_RATIO` times its width, unlike the model PSF.
+    ring : float
+        Part of a spot's light that lies in a diffraction ring of `RING_RATIO` times its width.
     background : float
         Photo-electrons per px.
     haze : float
         Relative rms of clouds of light.
     membranes : int
-        Closed outlines; where there are any, all spots lie on them.
+        Closed outlines.
+    membrane_share : float
+        Part of the spots that lie on membranes, where there are any.
     membrane : float
         Photo-electrons per px at the crest of a membrane, above the background.
     membrane_radius_px, membrane_sigma_px : float
@@ -67,9 +78,13 @@ class SpotConditions:
     snr: float = 4.0
     brightness_spread: float = 0.0
     sigma_px: float = 1.5
+    width_spread: float = 0.0
+    skirt: float = 0.0
+    ring: float = 0.0
     background: float = 6.1
     haze: float = 0.0
     membranes: int = 0
+    membrane_share: float = 1.0
     membrane: float = 20.0
     membrane_radius_px: float = 60.0
     membrane_sigma_px: float = 1.7
@@ -87,7 +102,8 @@ class SpotFrames:
     images : ndarray of shape (N, Y, X)
         Camera counts.
     truth : DataFrame
-        The contract's truth columns of spots, a row per spot; dimmer ones than SNR 1.5 are `ignore`.
+        The contract's truth columns of spots, a row per spot; those dimmer than SNR 1.5
+        or wider than 1.5 times the PSF are `ignore`.
     decoys : DataFrame
         `frame y_px x_px kind` of the look-alikes.
     """
@@ -121,7 +137,7 @@ def spot_frames(conditions: SpotConditions, frames: int, *, seed: int) -> SpotFr
         blobs = _blobs(rng, conditions, light)
         truth.append(_truth(frame, spots, conditions, _at(light, spots[:, :2])))
         for y, x, photons, sigma in np.vstack([spots, blobs]):
-            add(light, y, x, photons, sigma)
+            _add_spot(light, y, x, photons, sigma, conditions)
         images.append(sensor.expose(light))
         decoys.append(pd.DataFrame({"frame": frame, "y_px": blobs[:, 0], "x_px": blobs[:, 1]}))
     return SpotFrames(
@@ -132,12 +148,12 @@ def spot_frames(conditions: SpotConditions, frames: int, *, seed: int) -> SpotFr
 
 
 def photons_at(
-    snr: Floats | float, *, background: Floats | float, sigma_px: float, read_noise: float
+    snr: Floats | float, *, background: Floats | float, sigma_px: Floats | float, read_noise: float
 ) -> Floats:
     r"""Return the photons of a spot, :math:`2\pi\sigma^2 A` with A from the definition of the SNR."""
     square, noise = np.square(snr), np.asarray(background) + read_noise**2
     peak = (square + np.sqrt(square**2 + 4 * square * noise)) / 2
-    return np.asarray(peak * 2 * np.pi * sigma_px**2, dtype=np.float64)
+    return np.asarray(peak * 2 * np.pi * np.square(sigma_px), dtype=np.float64)
 
 
 def add(image: Image, y: float, x: float, photons: float, sigma_px: float) -> None:
@@ -146,6 +162,19 @@ def add(image: Image, y: float, x: float, photons: float, sigma_px: float) -> No
     add_spot(
         image, float(y), float(x), float(photons), float(sigma_px), radius, np.empty((6, 2 * radius + 1))
     )
+
+
+def _add_spot(
+    light: Image, y: float, x: float, photons: float, sigma: float, conditions: SpotConditions
+) -> None:
+    """Add a spot with its skirt and ring."""
+    add(light, y, x, (1 - conditions.skirt - conditions.ring) * photons, sigma)
+    if conditions.skirt:
+        add(light, y, x, conditions.skirt * photons, SKIRT_RATIO * sigma)
+    if conditions.ring:
+        part, away = conditions.ring * photons / RING_POINTS, RING_RATIO * sigma
+        for angle in np.linspace(0, 2 * np.pi, RING_POINTS, endpoint=False):
+            add(light, y + away * np.sin(angle), x + away * np.cos(angle), part, RING_BREADTH * sigma)
 
 
 def _background(rng: np.random.Generator, conditions: SpotConditions) -> tuple[Image, Floats]:
@@ -193,16 +222,18 @@ def _contour(rng: np.random.Generator, conditions: SpotConditions) -> tuple[Floa
 
 def _spots(rng: np.random.Generator, conditions: SpotConditions, light: Image, contours: Floats) -> Floats:
     """Draw y, x, photons and sigma of each spot, shape (M, 4), bright enough for the SNR where it lies."""
-    shape, sigma = np.array(conditions.shape_px), conditions.sigma_px
+    shape = np.array(conditions.shape_px)
     places = rng.uniform(0, 1, (conditions.spots, 2)) * shape - 0.5
     inside = contours[((contours >= 0) & (contours <= shape - 1)).all(axis=1)]
     if len(inside):
-        places = inside[rng.integers(len(inside), size=conditions.spots)]
+        moored = rng.random(conditions.spots) < conditions.membrane_share
+        places[moored] = inside[rng.integers(len(inside), size=moored.sum())]
+    sigma = conditions.sigma_px * rng.lognormal(0, conditions.width_spread, conditions.spots)
     background = _at(light, places)
     spread = rng.lognormal(0, conditions.brightness_spread, conditions.spots)
     read = conditions.camera.read_noise_electrons
     photons = spread * photons_at(conditions.snr, background=background, sigma_px=sigma, read_noise=read)
-    return np.column_stack([places, photons, np.full(len(places), sigma)])
+    return np.column_stack([places, photons, sigma])
 
 
 def _blobs(rng: np.random.Generator, conditions: SpotConditions, light: Image) -> Floats:
@@ -226,8 +257,8 @@ def _at(light: Image, places: Floats) -> Floats:
 def _truth(frame: int, spots: Floats, conditions: SpotConditions, background: Floats) -> pd.DataFrame:
     """Return the truth columns of one frame; `background` is the light beneath each spot, electrons."""
     camera = conditions.camera
-    places, photons = spots[:, :2], spots[:, 2]
-    peak = photons / (2 * np.pi * conditions.sigma_px**2)
+    places, photons, sigma = spots[:, :2], spots[:, 2], spots[:, 3]
+    peak = photons / (2 * np.pi * sigma**2)
     snr = peak / np.sqrt(peak + background + camera.read_noise_electrons**2)
     near = cKDTree(places).query_ball_point(places, NEIGHBOUR_PX, return_length=True)
     return pd.DataFrame(
@@ -238,31 +269,25 @@ def _truth(frame: int, spots: Floats, conditions: SpotConditions, background: Fl
             "photons": photons,
             "counts": photons / camera.electrons_per_count,
             "background": background / camera.electrons_per_count,
-            "sigma_px": conditions.sigma_px,
+            "sigma_px": sigma,
             "snr": snr,
-            "crlb_px": _bounds(places, photons, background, conditions),
+            "crlb_px": _bounds(spots, background, camera.read_noise_electrons),
             "isolated": near == 1,
-            "ignore": snr < LEAST_SNR,
+            "ignore": (snr < LEAST_SNR) | (sigma > LARGEST_BLUR * conditions.sigma_px),
         }
     )
 
 
-def _bounds(places: Floats, photons: Floats, background: Floats, conditions: SpotConditions) -> Floats:
+def _bounds(spots: Floats, background: Floats, read_noise: float) -> Floats:
     """Return the Cramér–Rao bound of each spot, rms of both coordinates, px."""
-    phase = places - np.rint(places)
-    return np.array(
-        [
-            math.sqrt(sum(_bound(light, level, conditions, float(part)) ** 2 for part in parts) / 2)
-            for light, level, parts in zip(photons, background, phase)
+    rows = []
+    for (y, x, photons, sigma), level in zip(spots, background):
+        phases = (float(part - round(part)) for part in (y, x))
+        both = [
+            localisation_bound_px(
+                photons, sigma_px=sigma, background=level, read_noise=read_noise, phase=phase
+            )
+            for phase in phases
         ]
-    )
-
-
-def _bound(photons: float, background: float, conditions: SpotConditions, phase: float) -> float:
-    return localisation_bound_px(
-        photons,
-        sigma_px=conditions.sigma_px,
-        background=background,
-        read_noise=conditions.camera.read_noise_electrons,
-        phase=phase,
-    )
+        rows.append(math.hypot(*both) / math.sqrt(2))
+    return np.array(rows)

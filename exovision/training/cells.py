@@ -14,6 +14,7 @@ from exovision.errors import InputError, SettingsError
 from exovision.nets import weights
 from exovision.nets.device import resolve_device
 from exovision.nets.training import Batch, Course, fresh_network, train
+from exovision.nets.unet import FlowUNet
 from exovision.progress import Progress, silent
 from exovision.simulation.training_frames import training_frame
 from exovision.training.samples import Sample, Variation, draw_batch, make_sample
