@@ -13,7 +13,7 @@ from exovision.errors import InputError
 from exovision.exosomes.camera import Camera, estimate_camera
 from exovision.exosomes.halo import estimate_halo
 from exovision.exosomes.probability import probability
-from exovision.exosomes.spot_finder import NO_HALO, Found, find_spots
+from exovision.exosomes.spot_finder import NO_HALO, NOWHERE, Found, find_spots
 from exovision.exosomes.width import estimate_sigma_px
 from exovision.numerics.peaks import noise_threshold
 from exovision.numerics.spot_evidence import OVER_RIDGE, WIDTH, WIDTH_SE, X_SE, Y_SE
@@ -150,21 +150,22 @@ class Detector:
         """
         if self.camera is None:
             raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
-        place = np.clip(np.round(place_px), 0, np.array(image.shape) - 1).astype(np.int64)[None]
-        found = find_spots(
-            image,
-            self.camera,
-            sigma_px=self.sigma_px,
-            threshold=self._threshold(image.shape),
-            halo=self._halo,
-            wanted=place,
-        )
-        table = _table(found, frame, self.camera, self.sigma_px)
-        gaps = np.hypot(table["y_px"] - place_px[0], table["x_px"] - place_px[1])
-        if not len(table) or gaps.min() > SAME_PLACE_SIGMAS * self.sigma_px:
-            at = f"({place_px[0]:.1f}, {place_px[1]:.1f})"
-            raise InputError(f"a spot of light was wanted at {at} px in frame {frame}, there is none to fit")
-        return table.iloc[[int(gaps.argmin())]].reset_index(drop=True)
+        pixel = np.clip(np.round(place_px), 0, np.array(image.shape) - 1).astype(np.int64)[None]
+        for wanted in (NOWHERE, pixel):
+            found = find_spots(
+                image,
+                self.camera,
+                sigma_px=self.sigma_px,
+                threshold=self._threshold(image.shape),
+                halo=self._halo,
+                wanted=wanted,
+            )
+            table = _table(found, frame, self.camera, self.sigma_px)
+            gaps = np.hypot(table["y_px"] - place_px[0], table["x_px"] - place_px[1])
+            if len(table) and gaps.min() <= SAME_PLACE_SIGMAS * self.sigma_px:
+                return table.iloc[[int(gaps.argmin())]].reset_index(drop=True)
+        at = f"({place_px[0]:.1f}, {place_px[1]:.1f})"
+        raise InputError(f"a spot of light was wanted at {at} px in frame {frame}, there is none to fit")
 
     def _threshold(self, shape: tuple[int, ...]) -> float:
         area = float(shape[0] * shape[1])
