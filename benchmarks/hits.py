@@ -2,6 +2,7 @@
 
     python benchmarks/hits.py --replicates 300 --seed 20000
     python benchmarks/hits.py --only half_life
+    python benchmarks/hits.py --only mixed --replicates 1000 --seed 20000
     python benchmarks/hits.py --only ratios --plans "no effect" --replicates 1000 --seed 50000
 
 Each row is a plan of `exovision.simulation.studies`, simulated `--replicates` times as tables and analysed
@@ -27,6 +28,7 @@ from exovision.experiment.damage import profile_half_life
 from exovision.experiment.design import check_design
 from exovision.experiment.exposures import Cohort, exposure, make_cohort
 from exovision.experiment.hazard import Group, estimate, make_groups, time_shift_p
+from exovision.experiment.mixed import fit_mixed
 from exovision.experiment.study import Study, make_study
 from exovision.experiment.wells import well_table
 from exovision.settings import ExperimentSettings
@@ -288,12 +290,56 @@ def half_life(replicates: int, seed: int) -> Iterator[dict[str, Any]]:
         }
 
 
+DONORS = {
+    "3 donors under both": ("xyz", "xyz"),
+    "2 donors under both": ("xy", "xy"),
+    "one of 5 donors under both": ("xyz", "xuv"),
+    "3 donors of each condition": ("xyz", "uvw"),
+}
+
+
+def mixed(replicates: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield false positives and coverage of the mixed model, of 1 to 4 wells per donor and condition."""
+    for number, (name, donors) in enumerate(DONORS.items()):
+        for spread in (0.0, 0.5, 1.0, 2.0):
+            rng = np.random.default_rng([seed, number, round(10 * spread)])
+            null = np.array([_mixed_wells(rng, donors, spread, 0.0) for _ in range(replicates)])
+            shifted = np.array([_mixed_wells(rng, donors, spread, 2.0) for _ in range(replicates)])
+            covered = (shifted[:, 0] <= 2) & (shifted[:, 1] >= 2)
+            yield {
+                "donors": name,
+                "their SD, in SD of wells": spread,
+                "p < .05 without effect": f"{((null[:, 0] > 0) | (null[:, 1] < 0)).mean():.3f}",
+                "95 % intervals that cover": f"{covered.mean():.3f}",
+                "their half width (median)": f"{np.median(shifted[:, 1] - shifted[:, 0]) / 2:.2f}",
+                "Welch over wells, p < .05": f"{(null[:, 2] < 0.05).mean():.3f}",
+            }
+
+
+def _mixed_wells(
+    rng: np.random.Generator, donors: Sequence[str], spread: float, difference: float
+) -> tuple[float, float, float]:
+    """Return the limits of the mixed model, and Welch's p, of one simulated table of wells."""
+    pairs = [(arm, d) for arm, own in enumerate(donors) for d in own for _ in range(rng.integers(1, 5))]
+    arm, names = np.array([a for a, _ in pairs]), [d for _, d in pairs]
+    level = dict(zip(sorted(set(names)), rng.normal(0, spread, len(set(names)))))
+    y = rng.normal(size=len(arm)) + [level[d] for d in names] + difference * (arm == 0)
+    fit = fit_mixed(y, (arm[:, None] == [0, 1]).astype(float), names)
+    welch = float(stats.ttest_ind(y[arm == 0], y[arm == 1], equal_var=False).pvalue)
+    if fit is None:
+        return -np.inf, np.inf, welch
+    value, error, freedom = fit.contrast(np.array([1.0, -1.0]))
+    reach = float(stats.t.ppf(0.975, freedom)) * error
+    return value - reach, value + reach, welch
+
+
 TABLES: dict[str, Callable[[int, int], Iterator[dict[str, Any]]]] = {
     "ratios": ratios,
     "wrong": wrong,
     "conditions": conditions,
     "null": null,
     "half_life": half_life,
+    "mixed": mixed,
 }
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from scipy import stats
 
 from exovision import schema
 from exovision.experiment.design import Contrast, Interaction
+from exovision.experiment.mixed import fit_mixed
 from exovision.settings import ExperimentSettings
 
 Floats = NDArray[np.float64]
@@ -29,9 +30,11 @@ READOUTS: Mapping[str, str] = {
 MOST_ARRANGEMENTS = 20_000
 """With more ways to deal the wells, this many random ones stand for all."""
 PAIRED_DONORS = 2
-"""With as many donors under both conditions they are compared within donors."""
+"""With as many donors under both conditions wells are dealt within donors."""
 MANY_DONORS = 5
 """With as many, donors themselves are the replicates: what is found then holds for donors like them (P)."""
+MIXED = "mixed model over donors"
+WELCH = "Welch, wells"
 
 
 class Estimate(NamedTuple):
@@ -78,21 +81,23 @@ def comparison_table(
     Returns
     -------
     DataFrame
-        Columns of `exovision.schema.COMPARISON`. `p` is that of a t-test over wells (Welch), within donors
-        where at least two were seen under both conditions, and over donors where five were (`test` says
-        which); `p_permutation` deals wells to conditions, within donors where those are paired, `p_smallest`
-        is the least that it could be; `q` is `p` corrected over all rows of the table by Benjamini and
-        Hochberg; `effect_size` is Hedges' g over wells.
+        Columns of `exovision.schema.COMPARISON`. `p` is that of a t-test over donors where five were seen
+        under both conditions, else of a mixed model of wells with random donors where donors and wells can
+        be told apart, else of a t-test over wells (Welch); `test` says which. `p_permutation` deals wells to
+        conditions, within donors where two are shared, `p_smallest` is the least that it could be; `q` is `p`
+        corrected over all rows of the table by Benjamini and Hochberg; `effect_size` is Hedges' g over wells.
 
     Notes
     -----
-    Of balanced data, the test within donors is the mixed model with random donors, and that over donors the
-    one that has random donor × condition effects too. Readouts that are 0 in every well of both conditions
+    Of balanced data, the mixed model is the paired t-test, or that of wells within donors, and the test over
+    donors the model that has random donor × condition effects too. Wells without a donor are left out of
+    tests with donors. Readouts that are 0 in every well of both conditions
     are left out.
 
     References
     ----------
-    Welch 1947, doi:10.1093/biomet/34.1-2.28; Hedges 1981, doi:10.3102/10769986006002107;
+    Kenward and Roger 1997, doi:10.2307/2533558; Welch 1947, doi:10.1093/biomet/34.1-2.28;
+    Hedges 1981, doi:10.3102/10769986006002107;
     Benjamini and Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x.
     """
     rows: list[dict[str, Any]] = []
@@ -131,7 +136,7 @@ def _compare(
         return None
     shared = _shared([a, b])
     paired = len(shared) >= PAIRED_DONORS
-    found = _within_donors([(1.0, a), (-1.0, b)], shared) if paired else _over_wells([(1.0, a), (-1.0, b)])
+    found = _test([(1.0, a), (-1.0, b)], shared)
     p, least = permutation_p(a, b, shared if paired else [], seed=settings.seed)
     effect = hedges_g(a.values, b.values)
     return {
@@ -163,7 +168,12 @@ def _why(a: Sample, b: Sample, found: Estimate, shared: Sequence[str]) -> str | 
         return "one well in a condition: the difference is described, not tested"
     if not np.isfinite(found.p):
         return "all wells of both conditions are alike: nothing to test"
-    if len(shared) < MANY_DONORS:
+    told = {d for d in (*a.donors, *b.donors) if d is not None}
+    if found.test == WELCH and told:
+        return (
+            f"{len(told)} donor(s) that cannot be told from conditions or wells: wells stand for themselves"
+        )
+    if len(shared) < MANY_DONORS and not (found.test == MIXED and not shared):
         return f"{len(shared) or 'no'} donor(s) under both conditions: nothing is said of other donors"
     return None
 
@@ -182,8 +192,7 @@ def _interact(interaction: Interaction, samples: Mapping[str, Sample], readout: 
     if not any(sample.values.any() for _, sample in parts):
         return None
     shared = _shared([sample for _, sample in parts])
-    paired = len(shared) >= PAIRED_DONORS
-    found = _within_donors(parts, shared) if paired else _over_wells(parts)
+    found = _test(parts, shared)
     first, second = (
         (p[0][0] * p[0][1].values.mean() + p[1][0] * p[1][1].values.mean()) for p in (parts[:2], parts[2:])
     )
@@ -209,6 +218,13 @@ def _shared(samples: Sequence[Sample]) -> list[str]:
     return sorted(set.intersection(*sets))
 
 
+def _test(parts: Sequence[tuple[float, Sample]], shared: Sequence[str]) -> Estimate:
+    """Compare over donors where there are many, by the mixed model where that can be fitted, or wells."""
+    if len(shared) >= MANY_DONORS:
+        return _over_donors(parts, shared)
+    return _mixed(parts) or _over_wells(parts)
+
+
 def _over_wells(parts: Sequence[tuple[float, Sample]]) -> Estimate:
     """Compare means of wells with unequal variances; degrees of freedom by Welch and Satterthwaite."""
     value = float(sum(sign * sample.values.mean() for sign, sample in parts))
@@ -220,37 +236,31 @@ def _over_wells(parts: Sequence[tuple[float, Sample]]) -> Estimate:
     if not total > 0:
         return Estimate(value, np.nan, np.nan, np.nan, "none")
     freedom = total**2 / float(np.sum(errors**2 / (sizes - 1)))
-    return _t_estimate(value, math.sqrt(total), freedom, "Welch, wells")
+    return _t_estimate(value, math.sqrt(total), freedom, WELCH)
 
 
-def _within_donors(parts: Sequence[tuple[float, Sample]], shared: Sequence[str]) -> Estimate:
-    """Compare within donors: over the donors' own contrasts where there are many, else over their wells."""
-    if len(shared) >= MANY_DONORS:
-        means = [(sign, sample.by_donor()) for sign, sample in parts]
-        own = np.array([sum(sign * mean[donor] for sign, mean in means) for donor in shared])
-        error, freedom = float(own.std(ddof=1)) / math.sqrt(len(own)), len(own) - 1
-        return _t_estimate(float(own.mean()), error, freedom, "donors")
-    return _blocked(parts, shared)
+def _over_donors(parts: Sequence[tuple[float, Sample]], shared: Sequence[str]) -> Estimate:
+    """Compare the donors' own contrasts of means."""
+    means = [(sign, sample.by_donor()) for sign, sample in parts]
+    own = np.array([sum(sign * mean[donor] for sign, mean in means) for donor in shared])
+    error, freedom = float(own.std(ddof=1)) / math.sqrt(len(own)), len(own) - 1
+    return _t_estimate(float(own.mean()), error, freedom, "donors")
 
 
-def _blocked(parts: Sequence[tuple[float, Sample]], shared: Sequence[str]) -> Estimate:
-    """Compare wells with a level for each donor, by least squares."""
-    columns, values = [], []
-    for number, (_, sample) in enumerate(parts):
-        for value, donor in zip(sample.values, sample.donors):
-            if donor in shared:
-                values.append(value)
-                arm = [float(number == k) for k in range(len(parts))]
-                columns.append([*arm, *(float(donor == name) for name in shared[1:])])
-    design, y = np.array(columns), np.array(values)
-    beta, *_ = np.linalg.lstsq(design, y, rcond=None)
-    freedom = len(y) - design.shape[1]
-    contrast = np.array([sign for sign, _ in parts] + [0.0] * (len(shared) - 1))
-    if freedom < 1:
-        return Estimate(float(contrast @ beta), np.nan, np.nan, np.nan, "none")
-    variance = float(np.sum((y - design @ beta) ** 2)) / freedom
-    error = math.sqrt(variance * float(contrast @ np.linalg.inv(design.T @ design) @ contrast))
-    return _t_estimate(float(contrast @ beta), error, freedom, "wells within donors")
+def _mixed(parts: Sequence[tuple[float, Sample]]) -> Estimate | None:
+    """Compare wells with random donors; None where donors and wells cannot be told apart."""
+    wells = [
+        (value, arm, donor)
+        for arm, (_, sample) in enumerate(parts)
+        for value, donor in zip(sample.values, sample.donors)
+        if donor is not None
+    ]
+    arms = np.array([arm for _, arm, _ in wells])[:, None] == np.arange(len(parts))
+    if (arms.sum(axis=0) < 2).any():
+        return None
+    y = np.array([value for value, _, _ in wells])
+    fit = fit_mixed(y, arms.astype(np.float64), [donor for _, _, donor in wells])
+    return _t_estimate(*fit.contrast(np.array([sign for sign, _ in parts])), MIXED) if fit else None
 
 
 def _t_estimate(value: float, error: float, freedom: float, test: str) -> Estimate:

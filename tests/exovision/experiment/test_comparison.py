@@ -51,7 +51,7 @@ def test_one_well_per_donor_is_the_paired_t_test():
     a, b = [1.0, 2, 4], [5.0, 7, 7.5]
     row = compare(wells({"a": a, "b": b}, {"a": list("xyz"), "b": list("xyz")}))
     assert row["p"] == pytest.approx(stats.ttest_rel(a, b).pvalue)
-    assert row["test"] == "wells within donors"
+    assert row["test"] == "mixed model over donors"
     assert "nothing is said of other donors" in row["note"]
 
 
@@ -74,6 +74,34 @@ def test_wells_within_donors_are_the_two_way_analysis_of_variance():
     variance = ((y - fitted) ** 2).sum() / 5
     t = (a.mean() - b.mean()) / np.sqrt(variance * (1 / 4 + 1 / 4))
     assert row["p"] == pytest.approx(2 * stats.t.sf(abs(t), 5))
+
+
+def test_donors_of_their_own_in_each_condition_are_the_t_test_of_their_means():
+    rng = np.random.default_rng(3)
+    names = [[f"{arm}{k}" for k in range(3) for _ in range(2)] for arm in "ab"]
+    a, b = (np.repeat(rng.normal(0, 5, 3), 2) + rng.normal(size=6) for _ in range(2))
+    row = compare(wells({"a": a.tolist(), "b": b.tolist()}, {"a": names[0], "b": names[1]}))
+    means = [x.reshape(3, 2).mean(axis=1) for x in (a, b)]
+    assert row["p"] == pytest.approx(stats.ttest_ind(*means).pvalue, rel=1e-4)
+    assert row["test"] == "mixed model over donors" and pd.isna(row["note"])
+
+
+@pytest.mark.parametrize(
+    "donors", [{"a": "xxx", "b": "xxx"}, {"a": "xxx", "b": "yyy"}, {"a": "xyz", "b": "uvw"}]
+)
+def test_donors_that_cannot_be_told_from_conditions_or_wells_leave_the_test_over_wells(donors):
+    a, b = [1.0, 2, 4], [5.0, 6, 9]
+    row = compare(wells({"a": a, "b": b}, {arm: list(names) for arm, names in donors.items()}))
+    assert row["p"] == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    assert row["test"] == "Welch, wells"
+    assert "cannot be told from conditions or wells" in row["note"]
+
+
+def test_wells_without_a_donor_are_left_out_of_the_mixed_model():
+    donors = {"a": ["x", "y", pd.NA], "b": ["x", "y", "y"]}
+    with_them = compare(wells({"a": [1.0, 2, 50], "b": [3.0, 5, 4.5]}, donors))
+    without = compare(wells({"a": [1.0, 2], "b": [3.0, 5, 4.5]}, {"a": ["x", "y"], "b": ["x", "y", "y"]}))
+    assert (with_them["test"], with_them["p"]) == ("mixed model over donors", without["p"])
 
 
 def test_the_permutation_deals_every_arrangement():
