@@ -51,38 +51,3 @@ def train_cells(
         typer.echo(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
     say(f"weights: {weights}; use them with the setting cells.weights")
     return 0
-
-
-@train_app.command("spots")
-def train_spots(
-    out: Out,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Pictures X.tif with clicked spots X_points.csv (y_px, x_px), beside simulation."),
-    ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from, twice.")] = None,
-    simulated: Annotated[int | None, typer.Option(min=0, help="Simulated frames to learn from.")] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-) -> int:
-    """Train the spot classifier from scratch and print its figures on simulated frames it never saw."""
-    from exovision.io.folders import make_folder
-    from exovision.training.spot_evaluation import evaluate_spots
-    from exovision.training.spots import SpotTraining
-    from exovision.training.spots import train_spots as train
-
-    training = SpotTraining(seed=seed)
-    training = replace(
-        training,
-        steps=training.steps if steps is None else steps,
-        simulated=training.simulated if simulated is None else simulated,
-    )
-    make_folder(out)
-    with progress_bars() as watch:
-        bar = watch("spots")
-        weights = train(out, data=data, training=training, device=device, progress=bar)
-        figures = evaluate_spots(weights, progress=bar)
-    for name, values in figures.items():
-        typer.echo(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
-    say(f"weights: {weights}; use them with the setting exosomes.weights")
-    return 0

@@ -18,7 +18,6 @@ from exovision.errors import InputError
 from exovision.events.find import find_events
 from exovision.exosomes.linking import link
 from exovision.exosomes.motion import summarise
-from exovision.exosomes.precision import precision_reached
 from exovision.methods import Segmenter
 from exovision.progress import Progress, silent
 from exovision.records import Given, LabelStack, Movie
@@ -206,16 +205,14 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         cells=tables.cells,
         fates=tables.fates,
         labels=sweep.labels,
-        summary=_summary(sweep, tables.summary, drift["notes"], tables.spots),
+        summary=_summary(sweep, tables.summary, drift["notes"]),
         corrections={"drift": drift, "bleaching": bleaching, **sweep.given.facts()},
         device=sweep.device,
         seconds=time.perf_counter() - started,
     )
 
 
-def _summary(
-    sweep: Sweep, events: Mapping[str, Any], on_drift: list[str], spots: pd.DataFrame
-) -> dict[str, Any]:
+def _summary(sweep: Sweep, events: Mapping[str, Any], on_drift: list[str]) -> dict[str, Any]:
     """Add to the summary of the events what the other stages found and have to say."""
     movie, segmenter, detector = sweep.movie, sweep.segmenter, sweep.detector
     warnings = [*sweep.warnings, *sweep.skipped(), *getattr(segmenter, "notes", ())]
@@ -226,17 +223,7 @@ def _summary(
         "notes": list(movie.notes),
         "cell_diameter_um": _diameter_um(segmenter, movie.pixel_size_um),
         "psf_sigma_um": detector.sigma_px * movie.pixel_size_um if detector else None,
-        "localisation": _localisation(sweep, spots),
     }
-
-
-def _localisation(sweep: Sweep, spots: pd.DataFrame) -> dict[str, float | int | None] | None:
-    """Return the precision reached and the physical limit, or None without an exosome channel."""
-    detector = sweep.detector
-    if detector is None or detector.camera is None:
-        return None
-    pixel = sweep.movie.pixel_size_um
-    return precision_reached(spots, detector.camera, sigma_px=detector.sigma_px, pixel_size_um=pixel)
 
 
 def _linked(sweep: Sweep, times_s: NDArray[np.float64]) -> pd.DataFrame:

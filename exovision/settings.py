@@ -73,13 +73,6 @@ class ExosomeSettings(Stage):
     """How exosomes are found, localised and linked."""
 
     psf_sigma_um: float | None = Field(None, gt=0, description="PSF standard deviation; None: from the data")
-    fits: Literal["together", "alone"] = Field(
-        "together",
-        description="together: neighbours in joint fits, pairs told apart; alone: several times faster",
-    )
-    weights: str | None = Field(
-        None, description="weights file from `train spots`; None: those that come along"
-    )
     false_alarms_per_frame: float = Field(
         10.0, gt=0, description="expected noise peaks kept per 512 x 512 px"
     )

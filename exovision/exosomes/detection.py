@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,13 +12,11 @@ from exovision.calibration import um_to_px
 from exovision.errors import InputError
 from exovision.exosomes.camera import Camera, estimate_camera
 from exovision.exosomes.halo import estimate_halo
-from exovision.exosomes.probability import Probability
-from exovision.exosomes.spot_finder import NO_HALO, Found, SpotFinder
+from exovision.exosomes.probability import probability
+from exovision.exosomes.spot_finder import NO_HALO, NOWHERE, Found, find_spots
 from exovision.exosomes.width import estimate_sigma_px
-from exovision.nets.shipped import SPOTS, shipped_or_own
-from exovision.nets.spot_classifier import SpotJudge
 from exovision.numerics.peaks import noise_threshold
-from exovision.numerics.spot_evidence import BACKGROUND_SE, TOTAL_SE, WIDTH, WIDTH_SE, X_SE, Y_SE
+from exovision.numerics.spot_evidence import OVER_RIDGE, WIDTH, WIDTH_SE, X_SE, Y_SE
 from exovision.numerics.spot_fits import BACKGROUND, SIGMA, TOTAL, X, Y
 from exovision.settings import CameraSettings, ExosomeSettings
 
@@ -27,23 +24,15 @@ USUAL_SIGMA_UM = 0.13
 """PSF standard deviation of a high-aperture objective in green to red light."""
 
 REFERENCE_AREA_PX = 512.0**2
-SAME_PLACE_SIGMAS, FAINT = 3.0, 2.0
-"""A spot that a person points at lies within this many widths of the PSF, and its peak rises by at least this
-many standard deviations of the filtered noise (P)."""
+SAME_PLACE_SIGMAS = 3.0
+"""A spot that a person points at lies within this many widths of the PSF (P)."""
 LEAST_PROBABILITY = 0.02
 """Peaks below are noise beyond doubt; those above may be borne out by their tracks."""
 
 COLUMNS = (
     *("frame", "y_px", "x_px", "y_se_px", "x_se_px"),
     *("counts", "photons", "background", "sigma_px", "snr", "probability"),
-    *("counts_se", "background_se", "sigma_se_px"),
 )
-FLAGS = ("saturated", "border", "wide", "narrow")
-"""Why a spot's measures may not be trusted, in the column `flags`."""
-
-BORDER_SIGMAS, WIDE_RATIO, FLAG_SES = 2.0, 1.3, 3.0
-"""Spots so near the border, or so much wider or narrower than the PSF and by so many standard errors, are
-flagged."""
 
 
 class Detector:
@@ -76,8 +65,6 @@ class Detector:
         self.sigma_px = math.nan
         self.notes: tuple[str, ...] = ()
         self._halo = NO_HALO
-        self._judge = SpotJudge(shipped_or_own(SPOTS, settings.weights))
-        self._finder: SpotFinder | None = None
 
     def prepare(self, images: NDArray[np.float32]) -> None:
         """Estimate the camera and the width of the PSF; call it once, before `detect`.
@@ -106,7 +93,6 @@ class Detector:
                     f"only {spots} bright isolated spots to measure it",
                 )
         self._halo = estimate_halo(images, self.camera, self.sigma_px)
-        self._finder = None
 
     def detect(self, images: NDArray[np.float32], frames: range) -> pd.DataFrame:
         """Find the spots of a chunk of frames.
@@ -124,8 +110,7 @@ class Detector:
             One row a spot, by frame and y: `frame`; `y_px`, `x_px` and their standard errors; `counts`
             integrated over the spot without background; `photons`, NaN unless the gain was given;
             `background` in counts per pixel above the camera's offset; `sigma_px`, fitted freely; `snr`
-            = A/√(A + b + r²); `probability`; standard errors of `counts`, `background` and `sigma_px`; and
-            `flags`, words of `FLAGS` or null.
+            = A/√(A + b + r²); `probability`.
 
         Raises
         ------
@@ -136,21 +121,14 @@ class Detector:
             raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
         if images.ndim != 3 or len(images) != len(frames):
             raise InputError(f"images must be ({len(frames)}, Y, X), got shape {images.shape}")
-        area = float(images.shape[1] * images.shape[2])
-        chance = Probability(self._judge, self.camera, self.sigma_px, area)
-        finder = self._finder_for((images.shape[1], images.shape[2]), chance)
-        judge = chance.together if finder.together else chance.alone
-        found = [finder.find(image) for image in images]
-        likely = [judge(spots) for spots in found]
-        kept = [probability >= LEAST_PROBABILITY for probability in likely]
-        found = [spots.only(chosen) for spots, chosen in zip(found, kept)]
-        likely = [probability[chosen] for probability, chosen in zip(likely, kept)]
-        return _table(found, likely, frames, self.camera, self.sigma_px)
+        threshold = self._threshold(images.shape[1:])
+        tables = [self._frame(image, frame, threshold, self.camera) for image, frame in zip(images, frames)]
+        return pd.concat(tables, ignore_index=True) if tables else _table(Found.none(), 0, None, 1.0)
 
     def measure_at(
         self, image: NDArray[np.float32], frame: int, place_px: tuple[float, float]
     ) -> pd.DataFrame:
-        """Measure the spot at a place that a person pointed at, also one too faint to be found.
+        """Measure the spot at a place that a person pointed at, however faint it is.
 
         Parameters
         ----------
@@ -170,41 +148,26 @@ class Detector:
         InputError
             If `prepare` was not called, or no spot can be fitted within three widths of the PSF.
         """
-        for find in (self.detect, self._detect_faint):
-            table = find(image[None], range(frame, frame + 1))
+        if self.camera is None:
+            raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
+        pixel = np.clip(np.round(place_px), 0, np.array(image.shape) - 1).astype(np.int64)[None]
+        for wanted in (NOWHERE, pixel):
+            found = find_spots(
+                image,
+                self.camera,
+                sigma_px=self.sigma_px,
+                threshold=self._threshold(image.shape),
+                halo=self._halo,
+                wanted=wanted,
+            )
+            table = _table(found, frame, self.camera, self.sigma_px)
             gaps = np.hypot(table["y_px"] - place_px[0], table["x_px"] - place_px[1])
             if len(table) and gaps.min() <= SAME_PLACE_SIGMAS * self.sigma_px:
                 return table.iloc[[int(gaps.argmin())]].reset_index(drop=True)
         at = f"({place_px[0]:.1f}, {place_px[1]:.1f})"
         raise InputError(f"a spot of light was wanted at {at} px in frame {frame}, there is none to fit")
 
-    def _detect_faint(self, images: NDArray[np.float32], frames: range) -> pd.DataFrame:
-        """Return every peak that can be fitted by itself, however improbable."""
-        assert self.camera is not None
-        shape = (images.shape[1], images.shape[2])
-        finder = SpotFinder(
-            self.camera, sigma_px=self.sigma_px, threshold=FAINT, shape=shape, halo=self._halo, together=False
-        )
-        chance = Probability(self._judge, self.camera, self.sigma_px, float(shape[0] * shape[1]))
-        found = finder.find(images[0])
-        return _table([found], [chance.alone(found)], frames, self.camera, self.sigma_px)
-
-    def _finder_for(self, shape: tuple[int, int], chance: Probability) -> SpotFinder:
-        """Return the finder of frames of this shape; its working memory is kept."""
-        if self._finder is None or self._finder.shape != shape:
-            assert self.camera is not None
-            self._finder = SpotFinder(
-                self.camera,
-                sigma_px=self.sigma_px,
-                threshold=self._threshold(shape),
-                shape=shape,
-                halo=self._halo,
-                together=self.settings.fits == "together",
-                judge=chance.alone,
-            )
-        return self._finder
-
-    def _threshold(self, shape: tuple[int, int]) -> float:
+    def _threshold(self, shape: tuple[int, ...]) -> float:
         area = float(shape[0] * shape[1])
         return noise_threshold(
             self.sigma_px,
@@ -212,53 +175,29 @@ class Detector:
             area_px=area,
         )
 
-
-def _table(
-    found: Sequence[Found],
-    likely: Sequence[NDArray[np.float32]],
-    frames: Sequence[int],
-    camera: Camera,
-    sigma_px: float,
-) -> pd.DataFrame:
-    """Return the spots of frames, with their probabilities, as the contract's columns and `flags`."""
-    rows = [_rows(*of_frame, camera) for of_frame in zip(found, likely, frames)]
-    values = np.concatenate([np.empty((0, len(COLUMNS))), *rows])
-    flags = np.concatenate([np.empty(0, dtype=object), *(_flags(spots, sigma_px) for spots in found)])
-    table = pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
-    return table.assign(flags=pd.array(flags, dtype="string"))
+    def _frame(
+        self, image: NDArray[np.float32], frame: int, threshold: float, camera: Camera
+    ) -> pd.DataFrame:
+        found = find_spots(image, camera, sigma_px=self.sigma_px, threshold=threshold, halo=self._halo)
+        table = _table(found, frame, camera, self.sigma_px)
+        return table[table["probability"] >= LEAST_PROBABILITY].reset_index(drop=True)
 
 
-def _rows(found: Found, likely: NDArray[np.float32], frame: int, camera: Camera) -> NDArray[np.float64]:
-    """Return the spots of one frame with their probabilities, shape (M, C), columns as `COLUMNS`."""
+def _table(found: Found, frame: int, camera: Camera | None, sigma_px: float) -> pd.DataFrame:
+    """Return the spots of one frame as contract columns."""
     spots, evidence = found.spots, found.evidence
-    gain, noise = camera.photons_per_count, camera.read_noise_photons**2
+    gain = camera.photons_per_count if camera else 1.0
+    noise = camera.read_noise_photons**2 if camera else 0.0
+    likely = probability(evidence[:, OVER_RIDGE], evidence[:, WIDTH] / sigma_px, evidence[:, WIDTH_SE])
     peak = spots[:, TOTAL] / (2 * math.pi * spots[:, SIGMA] ** 2)
-    return np.column_stack(
-        [
-            np.full(len(spots), frame, dtype=np.float64),
-            spots[:, [Y, X]],
-            evidence[:, [Y_SE, X_SE]],
-            spots[:, TOTAL] / gain,
-            spots[:, TOTAL] if camera.gain_known else np.full(len(spots), math.nan),
-            spots[:, BACKGROUND] / gain,
-            evidence[:, WIDTH],
-            peak / np.sqrt(peak + np.maximum(spots[:, BACKGROUND], 0.0) + noise),
-            likely,
-            evidence[:, [TOTAL_SE, BACKGROUND_SE]] / gain,
-            evidence[:, WIDTH] * evidence[:, WIDTH_SE],
-        ]
+    columns = (
+        np.full(len(spots), frame, dtype=np.int64),
+        *(spots[:, Y], spots[:, X], evidence[:, Y_SE], evidence[:, X_SE]),
+        spots[:, TOTAL] / gain,
+        spots[:, TOTAL] if camera and camera.gain_known else np.full(len(spots), math.nan),
+        spots[:, BACKGROUND] / gain,
+        evidence[:, WIDTH],
+        peak / np.sqrt(peak + np.maximum(spots[:, BACKGROUND], 0.0) + noise),
+        likely,
     )
-
-
-def _flags(found: Found, sigma_px: float) -> NDArray[np.object_]:
-    """Return what is wrong with each spot, words of `FLAGS` with spaces between, None if nothing is."""
-    spots, evidence = found.spots, found.evidence
-    ratio = np.log(evidence[:, WIDTH] / sigma_px)
-    clear = np.abs(ratio) > np.maximum(np.log(WIDE_RATIO), FLAG_SES * evidence[:, WIDTH_SE])
-    wrong = np.column_stack(
-        [found.saturated, found.room_px < BORDER_SIGMAS * sigma_px, clear & (ratio > 0), clear & (ratio < 0)]
-    )
-    words = np.full(len(spots), None, dtype=object)
-    for row in np.flatnonzero(wrong.any(axis=1)):
-        words[row] = " ".join(word for word, there in zip(FLAGS, wrong[row]) if there)
-    return words
+    return pd.DataFrame(dict(zip(COLUMNS, columns)))

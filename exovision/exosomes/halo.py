@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from exovision.exosomes.camera import Camera
-from exovision.numerics.peaks import MatchedFilter, local_maxima, stabilise
+from exovision.numerics.peaks import local_maxima, matched_filter, stabilise
 
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ NOT_HALO = 5.0
 
 
 def estimate_halo(images: Image, camera: Camera, sigma_px: float) -> Floats:
-    """Measure the light around bright spots beyond the Gaussian.
+    """Measure the mean light around bright spots beyond the Gaussian.
 
     Parameters
     ----------
@@ -64,9 +64,7 @@ def _profiles(image: Image, camera: Camera, sigma_px: float) -> list[Floats]:
     if image.min() == image.max() or min(image.shape) <= 2 * reach:
         return []
     photons = camera.to_photons(image)
-    stable = np.empty_like(photons)
-    stabilise(photons, camera.read_noise_photons, stable)
-    height = MatchedFilter(sigma_px, (image.shape[0], image.shape[1]))(stable)
+    height = matched_filter(stabilise(photons.copy(), camera.read_noise_photons), sigma_px)
     peaks = local_maxima(height, LEAST_HEIGHT)
     inner = ((peaks >= reach) & (peaks < np.array(image.shape) - reach)).all(axis=1)
     level = height[peaks[:, 0], peaks[:, 1]]
@@ -79,7 +77,7 @@ def _profiles(image: Image, camera: Camera, sigma_px: float) -> list[Floats]:
 
 
 def _profile(patch: Image, sigma_px: float) -> Floats:
-    """Return the light by distance from the middle, without background and Gaussian, over the peak."""
+    """Return the mean light by distance from the middle, without background and Gaussian, over the peak."""
     reach = len(patch) // 2
     dy, dx = np.indices(patch.shape) - reach
     distance = np.hypot(dy, dx)
@@ -88,8 +86,9 @@ def _profile(patch: Image, sigma_px: float) -> Floats:
     peak = float(patch[reach, reach]) - background
     rest = (patch - background) / peak - np.exp(-0.5 * (distance / sigma_px) ** 2)
     rest[distance < CORE_SIGMAS * sigma_px] = 0.0
-    # The median: a membrane through the spot lights a small part of each ring only.
-    return np.array([np.median(rest[ring == radius]) for radius in range(reach + 1)])
+    inside = ring <= reach
+    profile: Floats = np.bincount(ring[inside], rest[inside]) / np.bincount(ring[inside])
+    return profile
 
 
 @njit(cache=True)

@@ -2,104 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from exovision.exosomes.camera import Camera
-from exovision.exosomes.spot_finder import Found
-from exovision.nets.spot_classifier import SpotJudge
-from exovision.numerics.spot_evidence import (
-    CHI2,
-    LONG_Z,
-    LOOK_SIDE,
-    RIDGE_Z,
-    TOTAL_SE,
-    WIDTH,
-    WIDTH_SE,
-    WIDTH_Z,
-)
-from exovision.numerics.spot_fits import BACKGROUND, TOTAL
+Floats = NDArray[np.float64]
 
-MEASURES = 12
-INPUTS = 2 * LOOK_SIDE**2 + MEASURES
-"""Numbers that the network is told of a spot: two pictures, and measures."""
+COEFFICIENTS: tuple[float, ...] = (-6.5, 2.3, -40.0, -40.0)
+"""Chosen on simulated scenes and, for the widths, on a picture of beads: a spot otherwise beyond doubt has a
+probability of one half at about 1.4 and 0.7 times the width of the PSF."""
+
+WIDTH_TOLERANCE = 0.18
+"""Relative deviation from the PSF's width that is natural: aggregates, focus, motion blur."""
+
+WIDTH_SES = 2.0
+"""Standard errors of the width that are noise."""
+
+NARROW_SE = 0.3
+"""A hot pixel's fit has no meaningful error; a spot as wide as the PSF errs by no more than this."""
+
+OVER_RIDGE_CAP = 5.0
+WIDTH_CAP = 2.0
 
 
-def describe(found: Found, *, camera: Camera, sigma_px: float, area_px: float) -> NDArray[np.float32]:
-    """Return what the network is told of the spots of one frame.
+def features(over_ridge: Floats, width_ratio: Floats, width_se: Floats) -> Floats:
+    """Return the regressors of the logistic model.
 
     Parameters
     ----------
-    found : Found
-        All fitted peaks of the frame, shape (M,).
-    camera : Camera
-        Its read noise counts.
-    sigma_px : float
-        Standard deviation of the PSF, px.
-    area_px : float
-        Of the frame, px².
+    over_ridge : ndarray of shape (M,)
+        Standard deviations by which the spot rises above the best-fitting ridge.
+    width_ratio : ndarray of shape (M,)
+        Freely fitted width over the PSF's.
+    width_se : ndarray of shape (M,)
+        Relative standard error of that width.
 
     Returns
     -------
-    ndarray of shape (M, INPUTS)
-        The looks, then the ridge beneath, significance, width and its error, excess width and length in
-        standard errors, misfit, background and PSF, then what the frame holds: the density of peaks and the
-        median and 90 % quantile of their significance; each brought to the order of one.
+    ndarray of shape (M, 4)
+        1, the capped rise, and by how much the spot is too narrow and too wide (log ratio beyond what
+        noise and tolerance explain).
     """
-    spots, evidence = found.spots, found.evidence
-    noise = camera.read_noise_photons**2
-    told = np.empty((len(spots), INPUTS), dtype=np.float32)
-    if not len(spots):
-        return told
-    told[:, : 2 * LOOK_SIDE**2] = found.looks.reshape(len(spots), -1)
-    significance = np.log(np.clip(spots[:, TOTAL] / evidence[:, TOTAL_SE], 0.1, 1e3)) - 2
-    measures = (
-        np.arcsinh(evidence[:, RIDGE_Z] / 3),
-        significance,
-        3 * np.log(np.clip(evidence[:, WIDTH] / sigma_px, 0.2, 5.0)),
-        np.log(np.clip(evidence[:, WIDTH_SE], 1e-3, 3.0)) + 2,
-        np.arcsinh(np.clip(evidence[:, WIDTH_Z], -1e3, 1e3)),
-        np.arcsinh(np.clip(evidence[:, LONG_Z], 0, 1e3)),
-        2 * np.log(np.clip(evidence[:, CHI2], 0.1, 1e3)),
-        np.log(np.clip(spots[:, BACKGROUND] + noise, 0.1, 1e6)) - 2,
-        np.full(len(spots), 2 * np.log(sigma_px) - 1),
-        np.full(len(spots), np.log(len(spots) * sigma_px**2 / area_px) / 2 + 3),
-        np.full(len(spots), np.median(significance)),
-        np.full(len(spots), np.quantile(significance, 0.9)),
+    deviation = np.log(np.maximum(width_ratio, 1e-3))
+    narrow, wide = (
+        np.hypot(WIDTH_TOLERANCE, WIDTH_SES * np.minimum(width_se, most)) for most in (NARROW_SE, 1.0)
     )
-    told[:, -MEASURES:] = np.column_stack(measures)
-    return told
+    return np.column_stack(
+        [
+            np.ones_like(over_ridge),
+            np.clip(over_ridge, -2.0, OVER_RIDGE_CAP),
+            np.clip(-deviation - narrow, 0.0, WIDTH_CAP),
+            np.clip(deviation - wide, 0.0, WIDTH_CAP),
+        ]
+    )
 
 
-@dataclass(frozen=True)
-class Probability:
-    """Tells how likely the spots of one movie are.
-
-    Attributes
-    ----------
-    judge : SpotJudge
-        The network.
-    camera : Camera
-    sigma_px : float
-        Standard deviation of the PSF, px.
-    area_px : float
-        Of a frame, px².
-    """
-
-    judge: SpotJudge
-    camera: Camera
-    sigma_px: float
-    area_px: float
-
-    def alone(self, found: Found) -> NDArray[np.float32]:
-        """Return the probability, shape (M,), of spots that were fitted each by itself."""
-        return self.judge.alone(self._described(found))
-
-    def together(self, found: Found) -> NDArray[np.float32]:
-        """Return the probability, shape (M,), of spots that were fitted with their neighbours."""
-        return self.judge.together(self._described(found))
-
-    def _described(self, found: Found) -> NDArray[np.float32]:
-        return describe(found, camera=self.camera, sigma_px=self.sigma_px, area_px=self.area_px)
+def probability(over_ridge: Floats, width_ratio: Floats, width_se: Floats) -> Floats:
+    """Return the calibrated probability of each fitted peak, shape (M,); parameters as in `features`."""
+    logit = features(over_ridge, width_ratio, width_se) @ np.array(COEFFICIENTS)
+    result: Floats = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
+    return result

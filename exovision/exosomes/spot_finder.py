@@ -1,35 +1,20 @@
-"""Spots of one frame: peaks, fits alone and together, the spots that hide beside brighter ones, and pairs."""
+"""Spots of one frame: peaks, joint fits, and the spots that hide beside brighter ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from exovision.exosomes.camera import Camera
 from exovision.exosomes.halo import rises_above_halo
-from exovision.numerics.peaks import MatchedFilter, left_over, local_maxima, refine, stabilise
-from exovision.numerics.psf import draw, fit_radius_px, patch_radius_px
-from exovision.numerics.spot_evidence import COLUMNS, LOOK_SIDE, WIDTH_SE, WIDTH_Z, looks, weigh_alone
-from exovision.numerics.spot_fits import (
-    IGNORED,
-    PARAMETERS,
-    PEAK_X,
-    PEAK_Y,
-    SIGMA,
-    TOTAL,
-    X,
-    Y,
-    beside,
-    fit_alone,
-    starts,
-)
-from exovision.numerics.spot_groups import fit_together, weigh_together
-from exovision.numerics.spot_pairs import split
-from exovision.numerics.spot_ridges import significance
+from exovision.numerics.peaks import BACKGROUND_SIGMAS, local_maxima, matched_filter, stabilise
+from exovision.numerics.psf import add_spot, patch_radius_px
+from exovision.numerics.spot_evidence import weigh_all
+from exovision.numerics.spot_fits import IGNORED, SIGMA, TOTAL, X, Y, fit_all, starts
 
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -37,9 +22,7 @@ Floats = NDArray[np.float64]
 FULL_SCALES = tuple(np.float32(2**bits - 1) for bits in (8, 10, 12, 14, 16))
 """A pixel at the brightest value of a usual camera is saturated if it is also the brightest of its frame."""
 
-HIDDEN_ROUNDS, HIDDEN_SIGNIFICANCE = 2, 3.5
-"""How often spots are looked for in what the fits leave over; how bright they must be, standard errors."""
-
+HIDDEN_ROUNDS = 2
 MODEL_ERROR = 0.15
 """Part of a spot's own light that a real PSF may distribute otherwise than a Gaussian."""
 
@@ -52,17 +35,12 @@ ONE_AT_A_TIME_SIGMAS = 4.0
 WANDER_SIGMAS = 2.0
 """A fit that ends further than this from its peak has run off to something else."""
 
-WIDE_Z = 4.0
-"""Standard errors that a spot must be wider than the PSF before its own width is used in its fit."""
+WIDTH_GAIN = 15.0
+"""Twice the log-likelihood a free width must gain before position and brightness are taken from that fit."""
 
-SUSPICIOUS_Z, STRUCTURE_GAIN = 3.0, 20.0
-"""How much longer or wider than the PSF a spot must be, standard errors, to be tried as a pair or on a ridge,
-and twice the log-likelihood that this must gain."""
-
-LEAST_PROMISE = 0.05
-"""Peaks of lower probability are not fitted together with their neighbours: they would explain them away."""
 
 NO_HALO: Floats = np.empty(0)
+NOWHERE: NDArray[np.int64] = np.empty((0, 2), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -71,268 +49,181 @@ class Found:
 
     Attributes
     ----------
-    spots : ndarray of shape (M, 16)
+    spots : ndarray of shape (M, 5)
         Columns of `numerics.spot_fits`, photons and px, sorted by y.
-    evidence : ndarray of shape (M, 11)
+    evidence : ndarray of shape (M, 7)
         Columns of `numerics.spot_evidence`.
-    looks : ndarray of shape (M, 2, S, S)
-        The surroundings of each spot and what the fits leave of them, as `numerics.spot_evidence.looks`.
-    room_px : ndarray of shape (M,)
-        Distance to the nearest border, px.
-    saturated : ndarray of shape (M,)
-        Whether saturated pixels were left out of a spot's fit.
     """
 
     spots: Floats
     evidence: Floats
-    looks: Image
-    room_px: Floats
-    saturated: NDArray[np.bool_]
-
-    def only(self, chosen: NDArray[np.bool_]) -> Found:
-        """Return the chosen spots."""
-        return Found(
-            spots=self.spots[chosen],
-            evidence=self.evidence[chosen],
-            looks=self.looks[chosen],
-            room_px=self.room_px[chosen],
-            saturated=self.saturated[chosen],
-        )
 
     @classmethod
     def none(cls) -> Found:
         """Return no spots."""
-        looks = np.empty((0, 2, LOOK_SIDE, LOOK_SIDE), dtype=np.float32)
-        return cls(
-            np.empty((0, PARAMETERS)), np.empty((0, COLUMNS)), looks, np.empty(0), np.empty(0, dtype=np.bool_)
-        )
+        return cls(np.empty((0, 5)), np.empty((0, 7)))
 
 
-Judge = Callable[[Found], NDArray[np.float32]]
-"""Gives the probability, shape (M,), of spots that were fitted each by itself."""
-
-
-class SpotFinder:
-    """Finds and fits the spots of frames of one movie.
+def find_spots(
+    image: Image,
+    camera: Camera,
+    *,
+    sigma_px: float,
+    threshold: float,
+    halo: Floats = NO_HALO,
+    wanted: NDArray[np.int64] = NOWHERE,
+) -> Found:
+    """Find and fit all spots of one frame.
 
     Parameters
     ----------
+    image : ndarray of shape (Y, X)
+        Counts.
     camera : Camera
         Turns counts into photons.
     sigma_px : float
         Standard deviation of the PSF, px.
     threshold : float
         Least height of a peak, standard deviations of the filtered noise.
-    shape : tuple of int
-        (Y, X) of the frames.
     halo : ndarray of shape (R,)
         Light around a spot beyond the Gaussian, as from `halo.estimate_halo`; what it explains is no spot.
-    together : bool
-        Whether neighbours are fitted together, with hidden spots and pairs; else each spot by itself.
-    judge : callable, optional
-        Peaks that it finds unpromising are left out before neighbours are fitted together.
+    wanted : ndarray of shape (M, 2)
+        Pixels (y, x) at which a spot is fitted in any case, in view of its neighbours.
 
-    Notes
-    -----
-    Keeps memory from frame to frame: not for use by several threads at once.
+    Returns
+    -------
+    Found
+        Every peak with its evidence, also improbable ones.
     """
+    if image.min() == image.max():
+        return Found.none()
+    photons, usable = _photons(image, camera)
+    peaks = local_maxima(matched_filter(stabilise(usable, camera.read_noise_photons), sigma_px), threshold)
+    if len(wanted):
+        both = np.vstack([peaks, wanted]).astype(np.int64)
+        peaks = np.unique(both, axis=0)
+    if not len(peaks):
+        return Found.none()
+    noise, radius = camera.read_noise_photons**2, patch_radius_px(sigma_px)
+    spots = starts(photons, peaks, sigma_px, radius)
+    real = _real(spots, halo)
+    spots, origin = spots[real], peaks[real].astype(np.float64)
+    model = _model(photons.shape, spots, radius)
+    fit_all(photons, model, spots, np.ones(len(spots), dtype=np.bool_), noise, radius)
+    for _ in range(HIDDEN_ROUNDS):
+        hidden = _hidden_peaks(usable, model, spots, noise, sigma_px, threshold)
+        rest = np.where(photons == IGNORED, IGNORED, photons - model)
+        new = starts(rest, hidden, sigma_px, radius)
+        real = _real(np.vstack([spots, new]), halo)[len(spots) :]
+        if not real.any():
+            break
+        origin = np.vstack([origin, hidden[real].astype(np.float64)])
+        spots, origin = _join(photons, model, spots, origin, new[real], noise, radius)
+    spots, model = _tidy(photons, model, spots, origin, noise, radius, halo)
+    return Found(spots, weigh_all(photons, model, spots, noise, radius, WIDTH_GAIN))
 
-    def __init__(
-        self,
-        camera: Camera,
-        *,
-        sigma_px: float,
-        threshold: float,
-        shape: tuple[int, int],
-        halo: Floats = NO_HALO,
-        together: bool = True,
-        judge: Judge | None = None,
-    ) -> None:
-        self.camera, self.sigma_px, self.threshold, self.halo = camera, sigma_px, threshold, halo
-        self.together, self.judge, self.shape = together, judge, shape
-        self._noise = camera.read_noise_photons**2
-        self._radius, self._fit_radius = patch_radius_px(sigma_px), fit_radius_px(sigma_px)
-        self._filter = MatchedFilter(sigma_px, shape)
-        self._photons, self._stable, self._around, self._model = np.empty((4, *shape), dtype=np.float32)
-        self._dark = np.zeros(shape, dtype=np.float32)
-        self._is_saturated = False
 
-    def find(self, image: Image) -> Found:
-        """Find and fit all spots of one frame.
+def _photons(image: Image, camera: Camera) -> tuple[Image, Image]:
+    """Return photons with saturated pixels marked as ignored, and photons for filtering."""
+    usable = camera.to_photons(image)
+    brightest = image.max()
+    if brightest not in FULL_SCALES:
+        return usable, usable
+    return np.where(image == brightest, IGNORED, usable), usable
 
-        Parameters
-        ----------
-        image : ndarray of shape (Y, X)
-            Counts.
 
-        Returns
-        -------
-        Found
-            Every peak with its evidence, also improbable ones.
-        """
-        brightest = image.max()
-        if image.min() == brightest:
-            return Found.none()
-        self.camera.to_photons(image, out=self._photons)
-        stabilise(self._photons, self.camera.read_noise_photons, self._stable)
-        self._is_saturated = bool(brightest in FULL_SCALES)
-        if self._is_saturated:
-            self._photons[image == brightest] = IGNORED
-        height = self._filter(self._stable)
-        peaks = local_maxima(height, self.threshold)
-        spots = starts(self._photons, refine(height, peaks), self.sigma_px, self._fit_radius)
-        spots = spots[self._real(spots)]
-        if not len(spots):
-            return Found.none()
-        fit_alone(self._photons, self._dark, spots, self._noise, self._fit_radius)
-        if not self.together:
-            return self._alone(spots[self._sound(spots)])
-        np.copyto(self._around, self._filter.surroundings)
-        return self._together(spots)
+def _model(shape: tuple[int, ...], spots: Floats, radius: int) -> Image:
+    model = np.zeros(shape, dtype=np.float32)
+    scratch = np.empty((6, 2 * radius + 1))
+    for spot in spots:
+        add_spot(model, spot[Y], spot[X], spot[TOTAL], spot[SIGMA], radius, scratch)
+    return model
 
-    def _alone(self, spots: Floats) -> Found:
-        """Weigh spots that were fitted each by itself."""
-        evidence = weigh_alone(self._photons, self._dark, spots, self._noise, self._fit_radius)
-        return self._seen(spots, evidence)
 
-    def _seen(self, spots: Floats, evidence: Floats) -> Found:
-        """Add to fitted spots how they look."""
-        self._draw(spots)
-        picture = self._photons, self._model
-        seen = looks(*picture, spots, self._noise, self.sigma_px)
-        places = spots[:, [Y, X]]
-        room = np.minimum(places, np.array(self.shape) - 1 - places).min(axis=1)
-        return Found(spots, evidence, seen, room, self._beside_saturated(spots))
-
-    def _beside_saturated(self, spots: Floats) -> NDArray[np.bool_]:
-        """Tell which spots have a saturated pixel in the square that they are fitted in."""
-        beside = np.zeros(len(spots), dtype=np.bool_)
-        if not self._is_saturated:
-            return beside
-        where = np.argwhere(self._photons == IGNORED)
-        near = cKDTree(where).query(spots[:, [Y, X]], p=np.inf)[0]
-        return np.asarray(near <= self._fit_radius, dtype=np.bool_)
-
-    def _draw(self, spots: Floats) -> None:
-        self._model[:] = 0.0
-        draw(self._model, spots, self._radius)
-
-    def _together(self, spots: Floats) -> Found:
-        """Fit neighbours together, add what they hide, split pairs, and weigh all."""
-        if self.judge is not None:
-            spots = spots[self.judge(self._alone(spots)) >= LEAST_PROMISE]
-        if not len(spots):
-            return Found.none()
-        spots = _by_y(spots)
-        self._draw(spots)
-        every = np.ones(len(spots), dtype=np.bool_)
-        self._fit(spots, every.copy())
-        spots = self._split(spots, every)
-        for _ in range(HIDDEN_ROUNDS):
-            hidden = self._hidden(spots)
-            if not len(hidden):
-                break
-            draw(self._model, hidden, self._radius)
-            fresh = np.arange(len(spots) + len(hidden)) >= len(spots)
-            spots = self._split(*self._fit_beside(np.vstack([spots, hidden]), fresh))
-        spots = self._tidy(spots)
-        evidence = self._weigh(spots, np.ones(len(spots), dtype=np.bool_), final=True)
-        own = spots[:, SIGMA] > self.sigma_px
-        evidence[own, WIDTH_Z] = np.log(spots[own, SIGMA] / self.sigma_px) / evidence[own, WIDTH_SE]
-        order = np.argsort(spots[:, Y], kind="stable")
-        return self._seen(spots[order], evidence[order])
-
-    def _fit(self, spots: Floats, dirty: NDArray[np.bool_]) -> None:
-        fit_together(self._photons, self._model, spots, dirty, self._noise, self._fit_radius, self._radius)
-
-    def _hidden(self, spots: Floats) -> Floats:
-        """Return spots in what the fits leave over, at most one in the neighbourhood of each other."""
-        left_over(self._photons, self._model, self._around, MODEL_ERROR, self._stable)
-        height = self._filter(self._stable)
-        peaks = local_maxima(height, self.threshold)
-        order = np.argsort(-height[peaks[:, 0], peaks[:, 1]], kind="stable")
-        places = _apart(peaks[order], spots[:, [Y, X]], self.sigma_px).astype(np.float64)
-        rest = np.where(self._photons == IGNORED, IGNORED, self._photons - self._model)
-        new = starts(rest, places, self.sigma_px, self._fit_radius)
-        new = new[self._real(np.vstack([spots, new]))[len(spots) :]]
-        above: Floats = significance(
-            self._photons, self._model, new, self._noise, self._fit_radius, SUSPICIOUS_Z, STRUCTURE_GAIN
-        )
-        return new[above > HIDDEN_SIGNIFICANCE]
-
-    def _weigh(self, spots: Floats, marked: NDArray[np.bool_], *, final: bool) -> Floats:
-        picture = self._photons, self._model
-        evidence: Floats = weigh_together(*picture, spots, marked, self._noise, self._radius, final, WIDE_Z)
-        return evidence
-
-    def _fit_beside(self, spots: Floats, marked: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
-        """Fit the marked spots, which the model holds, with their neighbours; return which were fitted."""
-        order = np.argsort(spots[:, Y], kind="stable")
-        spots = spots[order]
-        touched = beside(spots, marked[order], 2.0 * self._radius)
-        self._fit(spots, touched.copy())
-        order = np.argsort(spots[:, Y], kind="stable")
-        return spots[order], touched[order]
-
-    def _split(self, spots: Floats, marked: NDArray[np.bool_]) -> Floats:
-        """Put pairs in the place of marked spots that they explain better, ridges beneath those on one."""
-        picture = self._photons, self._model
-        evidence = self._weigh(spots, marked, final=False)
-        added, changed = split(
-            *picture, spots, evidence, self._noise, self._radius, SUSPICIOUS_Z, STRUCTURE_GAIN
-        )
-        if not changed.any():
-            return _by_y(spots)
-        marked = np.append(changed, np.ones(len(added), dtype=np.bool_))
-        return self._fit_beside(np.vstack([spots, added]), marked)[0]
-
-    def _real(self, spots: Floats) -> NDArray[np.bool_]:
-        """Return which spots are more than the halo of others."""
-        if not len(self.halo):
-            return np.ones(len(spots), dtype=np.bool_)
-        places = np.ascontiguousarray(spots[:, [Y, X]])
-        real: NDArray[np.bool_] = rises_above_halo(places, spots[:, TOTAL] / spots[:, SIGMA] ** 2, self.halo)
-        return real
-
-    def _sound(self, spots: Floats) -> NDArray[np.bool_]:
-        """Return which fits did not run off or out, nor fall together with a brighter one, nor are halo."""
-        places = spots[:, [Y, X]]
-        strayed = np.hypot(*(places - spots[:, [PEAK_Y, PEAK_X]]).T) > WANDER_SIGMAS * self.sigma_px
-        outside = ((places < -0.5) | (places > np.array(self.shape) - 0.5)).any(axis=1)
-        dropped = strayed | outside | ~self._real(spots)
-        twins = cKDTree(places).query_pairs(SAME_SPOT_SIGMAS * self.sigma_px, output_type="ndarray")
-        weaker = np.where(spots[twins[:, 0], TOTAL] < spots[twins[:, 1], TOTAL], twins[:, 0], twins[:, 1])
-        dropped[weaker] = True
-        return np.asarray(~dropped, dtype=np.bool_)
-
-    def _tidy(self, spots: Floats) -> Floats:
-        """Drop unsound fits, fit their neighbours again, and leave the model in accord."""
-        sound = self._sound(spots)
-        if sound.all():
-            return spots
-        touched = beside(spots, ~sound, 2.0 * self._radius)[sound]
-        spots = spots[sound]
-        self._draw(spots)
-        self._fit(spots, touched)
-        return _by_y(spots)
+def _hidden_peaks(
+    photons: Image, model: Image, spots: Floats, noise: float, sigma_px: float, threshold: float
+) -> NDArray[np.int64]:
+    """Return peaks of what the fits leave over, at most one in the neighbourhood of each other."""
+    rest = photons - model
+    wide = BACKGROUND_SIGMAS * sigma_px
+    blurred = cv2.GaussianBlur(rest, (0, 0), wide, borderType=cv2.BORDER_REFLECT)
+    background = np.asarray(blurred, dtype=np.float32)
+    variance = np.maximum(background, 0) + model + np.float32(noise) + (np.float32(MODEL_ERROR) * model) ** 2
+    clear = (rest - background) / np.sqrt(variance + np.float32(0.1))
+    height = matched_filter(np.asarray(clear, dtype=np.float32), sigma_px)
+    peaks = local_maxima(height, threshold)
+    order = np.argsort(-height[peaks[:, 0], peaks[:, 1]], kind="stable")
+    return _apart(peaks[order], spots[:, [Y, X]], sigma_px)
 
 
 def _apart(peaks: NDArray[np.int64], known: Floats, sigma_px: float) -> NDArray[np.int64]:
     """Return the peaks, best first, that are not on a known spot nor in reach of a better peak, by (y, x)."""
-    if not len(peaks):
-        return peaks
-    free = cKDTree(known).query(peaks)[0] > SAME_SPOT_SIGMAS * sigma_px
-    peaks = peaks[free]
-    taken = np.zeros(len(peaks), dtype=bool)
-    near = cKDTree(peaks).query_ball_point(peaks, ONE_AT_A_TIME_SIGMAS * sigma_px) if len(peaks) else []
-    kept = []
-    for row, others in enumerate(near):
-        if not taken[row]:
-            kept.append(row)
-            taken[others] = True
-    rows = peaks[kept]
+    kept: list[NDArray[np.int64]] = []
+    for peak in peaks:
+        from_known = np.hypot(*(known - peak).T)
+        clear = all(np.hypot(*(peak - other)) > ONE_AT_A_TIME_SIGMAS * sigma_px for other in kept)
+        if clear and (from_known > SAME_SPOT_SIGMAS * sigma_px).all():
+            kept.append(peak)
+    rows = np.array(kept, dtype=np.int64).reshape(-1, 2)
     return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
 
 
-def _by_y(spots: Floats) -> Floats:
-    return spots[np.argsort(spots[:, Y], kind="stable")]
+def _real(spots: Floats, halo: Floats) -> NDArray[np.bool_]:
+    """Return which spots are more than the halo of others."""
+    if not len(halo):
+        return np.ones(len(spots), dtype=np.bool_)
+    real: NDArray[np.bool_] = rises_above_halo(
+        np.ascontiguousarray(spots[:, [Y, X]]), spots[:, TOTAL] / spots[:, SIGMA] ** 2, halo
+    )
+    return real
+
+
+def _join(
+    photons: Image, model: Image, spots: Floats, origin: Floats, new: Floats, noise: float, radius: int
+) -> tuple[Floats, Floats]:
+    """Add hidden spots and fit them together with their neighbours; `model` is kept up to date."""
+    model += _model(model.shape, new, radius)
+    spots = np.vstack([spots, new])
+    is_new = np.arange(len(spots)) >= len(spots) - len(new)
+    order = np.argsort(spots[:, Y], kind="stable")
+    spots, origin, is_new = spots[order], origin[order], is_new[order]
+    fit_all(photons, model, spots, _beside(spots, is_new, 2 * radius), noise, radius)
+    return _by_y(spots, origin)
+
+
+def _beside(spots: Floats, marked: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
+    """Return which spots are marked or within `reach` px of a marked one."""
+    gaps = np.abs(spots[:, None, [Y, X]] - spots[None, marked][:, :, [Y, X]]).max(axis=2)
+    return np.asarray((gaps <= reach).any(axis=1), dtype=np.bool_)
+
+
+def _by_y(spots: Floats, origin: Floats) -> tuple[Floats, Floats]:
+    order = np.argsort(spots[:, Y], kind="stable")
+    return spots[order], origin[order]
+
+
+def _tidy(
+    photons: Image,
+    model: Image,
+    spots: Floats,
+    origin: Floats,
+    noise: float,
+    radius: int,
+    halo: Floats,
+) -> tuple[Floats, Image]:
+    """Drop fits that ran off or out, fell together or are halo, and fit their neighbours again."""
+    spots, origin = _by_y(spots, origin)
+    sigma = spots[0, SIGMA]
+    strayed = np.hypot(*(spots[:, [Y, X]] - origin).T) > WANDER_SIGMAS * sigma
+    twins = cKDTree(spots[:, [Y, X]]).query_pairs(SAME_SPOT_SIGMAS * sigma, output_type="ndarray")
+    weaker = np.where(spots[twins[:, 0], TOTAL] < spots[twins[:, 1], TOTAL], twins[:, 0], twins[:, 1])
+    outside = ((spots[:, [Y, X]] < -0.5) | (spots[:, [Y, X]] > np.array(photons.shape) - 0.5)).any(axis=1)
+    dropped = strayed | outside | ~_real(spots, halo)
+    dropped[weaker] = True
+    if not dropped.any():
+        return spots, model
+    touched = _beside(spots, dropped, 2 * radius)[~dropped]
+    spots = spots[~dropped]
+    model = _model(model.shape, spots, radius)
+    fit_all(photons, model, spots, touched, noise, radius)
+    return _by_y(spots, spots)[0], model

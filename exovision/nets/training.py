@@ -1,4 +1,4 @@
-"""A plain training loop: AdamW, one learning-rate cycle, a seed."""
+"""A plain training loop for flow networks: AdamW, one learning-rate cycle, a seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from exovision.nets.flows import FLOW_SCALE
@@ -66,34 +66,26 @@ def flow_loss(output: Tensor, target: Tensor) -> Tensor:
     return (weight * (flows + cells)).sum() / weight.sum().clamp(min=1)
 
 
-def logit_loss(output: Tensor, target: Tensor) -> Tensor:
-    """Return the mean binary cross-entropy of logits (N, 1) with targets (N, 1) of 0 or 1."""
-    return functional.binary_cross_entropy_with_logits(output, target)
-
-
 def train(
-    network: nn.Module,
+    network: FlowUNet,
     next_batch: Callable[[int], Batch],
     course: Course,
     *,
     device: torch.device,
-    loss_of: Callable[[Tensor, Tensor], Tensor] = flow_loss,
     progress: Progress = silent,
 ) -> list[float]:
     """Train a network in place and leave it in evaluation mode on the CPU.
 
     Parameters
     ----------
-    network : Module
+    network : FlowUNet
         Changed in place.
     next_batch : callable
-        Gives the inputs and targets of a step number.
+        Gives the batch of a step number.
     course : Course
         Steps and rates.
     device : torch.device
         Where to compute; half precision is used for the convolutions on a CPU that has it and on CUDA.
-    loss_of : callable
-        Gives the loss of outputs and targets.
     progress : Progress
         Called after every step; may raise `Cancelled`.
 
@@ -113,8 +105,8 @@ def train(
     for step in range(course.steps):
         images, targets = (torch.from_numpy(part).to(device) for part in next_batch(step))
         with torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device)):
-            output = network(_channels_last(images))
-        loss = loss_of(output.float(), targets)
+            output = network(images.contiguous(memory_format=torch.channels_last))
+        loss = flow_loss(output.float(), targets)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -125,10 +117,6 @@ def train(
         progress("training", step + 1, course.steps)
     network.to("cpu").eval()
     return losses
-
-
-def _channels_last(inputs: Tensor) -> Tensor:
-    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 
 def _has_bfloat16(device: torch.device) -> bool:

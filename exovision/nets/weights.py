@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from exovision.errors import InputError, OutputError
+from exovision.nets.unet import FlowUNet
+
+ARCHITECTURES = {"FlowUNet": FlowUNet}
 
 
-class Network(Protocol):
-    """What is needed of a network to store it: one argument that fixes its architecture."""
-
-    widths: tuple[int, ...]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all weights by name."""
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> Any:
-        """Take over all weights by name."""
-
-    def eval(self) -> Any:
-        """Go to evaluation mode."""
-
-
-AnyNetwork = TypeVar("AnyNetwork", bound=Network)
-
-
-def save(network: Network, path: Path, facts: Mapping[str, Any]) -> None:
+def save(network: FlowUNet, path: Path, facts: Mapping[str, Any]) -> None:
     """Write the weights to `path` and architecture and `facts` to the JSON file of the same stem.
 
     Raises
@@ -39,7 +24,7 @@ def save(network: Network, path: Path, facts: Mapping[str, Any]) -> None:
     OutputError
         If the folder cannot be written to.
     """
-    record = {"architecture": type(network).__name__, "widths": list(network.widths), **facts}
+    record = {"architecture": "FlowUNet", "widths": list(network.widths), **facts}
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,19 +34,8 @@ def save(network: Network, path: Path, facts: Mapping[str, Any]) -> None:
         raise OutputError(f"{path}: weights must go to a writable folder: {error.strerror}") from error
 
 
-def load(path: Path, kind: Callable[[Sequence[int]], AnyNetwork]) -> tuple[AnyNetwork, dict[str, Any]]:
+def load(path: Path) -> tuple[FlowUNet, dict[str, Any]]:
     """Read a network in evaluation mode and the facts in its JSON file.
-
-    Parameters
-    ----------
-    path : Path
-        The weights.
-    kind : type
-        The class of the network.
-
-    Returns
-    -------
-    tuple of network and dict
 
     Raises
     ------
@@ -70,14 +44,11 @@ def load(path: Path, kind: Callable[[Sequence[int]], AnyNetwork]) -> tuple[AnyNe
     """
     try:
         facts: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        if facts["architecture"] != getattr(kind, "__name__", kind):
-            raise ValueError(f"expected a {getattr(kind, '__name__', kind)}, got a {facts['architecture']}")
-        network = kind(facts["widths"])
+        network = ARCHITECTURES[facts["architecture"]](facts["widths"])
         network.load_state_dict(load_file(path))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{path}: weights and their JSON file must be as `exovision train` wrote them: {reason}"
         ) from error
-    network.eval()
-    return network, facts
+    return network.eval(), facts

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from exovision.errors import InputError
-from exovision.nets.shipped import CELLS, shipped_or_own
+from exovision.nets.shipped import cell_weights
 from exovision.training.cells import from_corrections
 from napari_exovision.panel import Panel, button
 from napari_exovision.say import complaining, say
@@ -103,7 +103,7 @@ class TeachPanel(Panel):
         self._list()
         if session is not None:
             with complaining():
-                present = shipped_or_own(CELLS, session.stored.settings.cells.weights)
+                present = cell_weights(session.stored.settings.cells)
                 self.steps.setValue(from_corrections(present).steps)
 
     def school(self) -> School:

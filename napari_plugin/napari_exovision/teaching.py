@@ -14,7 +14,7 @@ import tifffile
 
 from exovision.errors import InputError
 from exovision.io.folders import make_folder
-from exovision.nets.shipped import CELLS, shipped_or_own
+from exovision.nets.shipped import cell_weights
 from exovision.progress import Progress, silent
 from exovision.training.cells import from_corrections, held_out, labelled_names, train_cells
 from exovision.training.evaluation import evaluate_cells
@@ -127,7 +127,7 @@ class School:
         names = self.names()
         if len(names) < LEAST:
             raise InputError(f"at least {LEAST} taught frames are needed, got {len(names)}; add some")
-        present = shipped_or_own(CELLS, session.stored.settings.cells.weights)
+        present = cell_weights(session.stored.settings.cells)
         training = from_corrections(present)
         training = training if steps is None else replace(training, steps=steps)
         pictures, trial = self.folder / PICTURES, make_folder(self.folder / TRIAL)

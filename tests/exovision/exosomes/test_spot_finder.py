@@ -1,99 +1,51 @@
 import numpy as np
-import pytest
 
 from exovision.exosomes.camera import Camera
-from exovision.exosomes.spot_finder import SpotFinder
-from exovision.numerics.psf import draw, render
-from exovision.numerics.spot_evidence import TOTAL_SE, X_SE, Y_SE, weigh_alone
-from exovision.numerics.spot_fits import BACKGROUND, NO_RIDGE, RIDGE_ANGLE, TOTAL, fit_alone, starts
-from exovision.numerics.spot_groups import weigh_together
-from exovision.numerics.spot_pairs import split
+from exovision.exosomes.spot_finder import find_spots
+from exovision.numerics.psf import render
+from exovision.numerics.spot_evidence import OVER_RIDGE
 
 CAMERA = Camera(0.0, 1.0, 1.6, True)
 
 
-def found_in(expected, seed=0, **options):
+def found_in(expected, seed=0):
     image = np.random.default_rng(seed).poisson(expected).astype(np.float32)
-    return SpotFinder(CAMERA, sigma_px=1.5, threshold=5.0, shape=image.shape, **options).find(image)
-
-
-def of_y_x(y, x, photons, shape=(80, 80), background=5):
-    places = np.array(y, dtype=float), np.array(x, dtype=float)
-    return render(shape, *places, np.array(photons, dtype=float), 1.5) + background
+    return find_spots(image, CAMERA, sigma_px=1.5, threshold=5.0)
 
 
 def test_two_spots_closer_than_a_peak_can_part_are_told_apart():
-    x = np.array([38.0, 42.2])
-    spots = found_in(of_y_x([40, 40], x, [4000, 2500])).spots
+    y, x = np.array([40.0, 40]), np.array([38.0, 42.2])
+    spots = found_in(render((80, 80), y, x, np.array([4000.0, 2500]), 1.5) + 5).spots
     assert len(spots) == 2
     order = np.argsort(spots[:, 1])
     assert np.abs(spots[order, 1] - x).max() < 0.15
     assert np.abs(spots[order, 2] / [4000, 2500] - 1).max() < 0.1
 
 
-def test_a_pair_two_widths_apart_is_two_spots_and_a_lone_one_stays_one():
-    parted = [found_in(of_y_x([40, 42.1], [40, 42.1], [900, 900]), seed) for seed in range(10)]
-    assert sum(len(found.spots) == 2 for found in parted) >= 9
-    lone = [found_in(of_y_x([40], [40], [1800]), seed) for seed in range(20)]
-    assert sum(len(found.spots) == 1 for found in lone) >= 19
+def test_spots_in_a_row_along_a_ridge_do_not_excuse_each_other():
+    rows, columns = np.indices((100, 100))
+    ridge = 40 * np.exp(-0.5 * ((rows - 50 - 0.414 * (columns - 50)) / 1.6) ** 2)
+    evidence = found_in(ridge + 10).evidence
+    lone = found_in(render((100, 100), np.array([50.0]), np.array([50.0]), np.array([2100.0]), 1.5) + 10)
+    assert lone.evidence[0, OVER_RIDGE] > 10
+    assert np.median(evidence[:, OVER_RIDGE]) < 3
 
 
-def test_spots_fitted_alone_are_one_where_peaks_merge():
-    found = found_in(of_y_x([40, 42.1], [40, 42.1], [900, 900]), together=False)
-    assert len(found.spots) == 1
-
-
-def on_a_ridge(photons):
-    rows, columns = np.indices((80, 80))
-    across = np.cos(0.4) * (columns - 40.3) - np.sin(0.4) * (rows - 39.8)
-    return of_y_x([39.8], [40.3], [photons], background=8 + 25 * np.exp(-0.5 * (across / 1.7) ** 2))
-
-
-def test_a_spot_on_a_ridge_has_its_own_light_and_the_ridge_is_background():
-    errors, lights, levels = [], [], []
-    for seed in range(12):
-        photons = np.random.default_rng(seed).poisson(on_a_ridge(500)).astype(np.float32)
-        spot = starts(photons, np.array([[39.8, 40.3]]), 1.5, 4)
-        dark = np.zeros_like(photons)
-        fit_alone(photons, dark, spot, 2.56, 4)
-        evidence = weigh_alone(photons, dark, spot, 2.56, 4)
-        model = dark.copy()
-        draw(model, spot, 5)
-        _, changed = split(photons, model, spot, evidence, 2.56, 5, 3.0, 20.0)
-        evidence = weigh_together(photons, model, spot, changed, 2.56, 5, True, 4.0)
-        assert changed[0] and spot[0, RIDGE_ANGLE] != NO_RIDGE
-        levels.append(spot[0, BACKGROUND])
-        errors += [(spot[0, 0] - 39.8) / evidence[0, Y_SE], (spot[0, 1] - 40.3) / evidence[0, X_SE]]
-        lights.append((spot[0, TOTAL] - 500) / evidence[0, TOTAL_SE])
-    assert np.median(levels) == pytest.approx(33, abs=5)
-    assert abs(np.mean(lights)) < 1 and np.std(lights) < 1.8
-    assert np.sqrt(np.mean(np.square(errors))) < 1.6
-
-
-def test_a_saturated_core_is_left_out_of_the_fit_and_said():
-    image = of_y_x([30.2, 50], [29.7, 50], [8000, 500], shape=(60, 60), background=20)
+def test_a_saturated_core_is_left_out_of_the_fit():
+    image = render((60, 60), np.array([30.2]), np.array([29.7]), np.array([8000.0]), 1.5) + 20
     clipped = np.minimum(np.random.default_rng(1).poisson(image), 255).astype(np.float32)
-    found = SpotFinder(CAMERA, sigma_px=1.5, threshold=5.0, shape=(60, 60)).find(clipped)
-    assert np.abs(found.spots[0, :2] - [30.2, 29.7]).max() < 0.1
-    assert abs(found.spots[0, 2] / 8000 - 1) < 0.1
-    assert found.saturated.tolist() == [True] + [False] * (len(found.spots) - 1)
-    assert len(found.spots) >= 2
+    spot = find_spots(clipped, CAMERA, sigma_px=1.5, threshold=5.0).spots[0]
+    assert np.abs(spot[:2] - [30.2, 29.7]).max() < 0.1
+    assert abs(spot[2] / 8000 - 1) < 0.1
 
 
 def test_no_spot_lies_outside_the_picture():
-    spots = found_in(of_y_x([-1.2, 30.0], [30.0, 60.9], [4000, 4000], shape=(60, 60))).spots
+    y, x = np.array([-1.2, 30.0]), np.array([30.0, 60.9])
+    spots = found_in(render((60, 60), y, x, np.array([4000.0, 4000]), 1.5) + 5).spots
     assert ((spots[:, :2] >= -0.5) & (spots[:, :2] <= 59.5)).all()
 
 
 def test_an_even_picture_holds_none():
-    finder = SpotFinder(CAMERA, sigma_px=1.5, threshold=5, shape=(30, 30))
-    assert len(finder.find(np.full((30, 30), 7, dtype=np.float32)).spots) == 0
-
-
-def test_a_frame_gives_the_same_whatever_came_before_it():
-    fresh = found_in(of_y_x([40, 42], [40, 42], [900, 900]), seed=3)
-    image = np.random.default_rng(3).poisson(of_y_x([40, 42], [40, 42], [900, 900])).astype(np.float32)
-    finder = SpotFinder(CAMERA, sigma_px=1.5, threshold=5.0, shape=(80, 80))
-    finder.find(np.random.default_rng(4).poisson(on_a_ridge(900)).astype(np.float32))
-    again = finder.find(image)
-    assert np.array_equal(fresh.spots, again.spots) and np.array_equal(fresh.evidence, again.evidence)
+    assert (
+        len(find_spots(np.full((30, 30), 7, dtype=np.float32), CAMERA, sigma_px=1.5, threshold=5).spots) == 0
+    )
