@@ -27,6 +27,8 @@ from exovision.settings import Settings, Stage
 
 LARGEST, DECIMALS = 1e6, 9
 LEAST_STEP = 10.0**-DECIMALS
+OF_STUDIES = ("experiment",)
+"""Stages that do nothing for a single movie: not shown, but kept as they were given."""
 
 
 class Number(QDoubleSpinBox):
@@ -159,7 +161,7 @@ def _bounds(info: FieldInfo, step: float) -> tuple[float, float]:
 
 
 class SettingsForm(QWidget):
-    """All settings of an analysis, a page per stage to choose from."""
+    """All settings of the analysis of a movie, a page per stage to choose from."""
 
     changed = Signal()
 
@@ -169,7 +171,7 @@ class SettingsForm(QWidget):
         self.stage, pages = QComboBox(), QStackedWidget()
         for stage, info in Settings.model_fields.items():
             model = info.annotation
-            if isinstance(model, type) and issubclass(model, Stage):
+            if stage not in OF_STUDIES and isinstance(model, type) and issubclass(model, Stage):
                 self.stage.addItem(stage)
                 pages.addWidget(self._page(stage, model))
         self.stage.currentIndexChanged.connect(pages.setCurrentIndex)
@@ -205,10 +207,12 @@ class SettingsForm(QWidget):
             stage: {name: editor.value() for name, editor in editors.items()}
             for stage, editors in self.editors.items()
         }
-        return Settings.from_mapping(shown)
+        return Settings.from_mapping({**self._kept, **shown})
 
     def set_settings(self, settings: Settings) -> None:
         """Show settings."""
-        for stage, values in settings.model_dump().items():
+        given = settings.model_dump()
+        self._kept = {stage: given.pop(stage) for stage in OF_STUDIES}
+        for stage, values in given.items():
             for name, value in values.items():
                 self.editors[stage][name].set_value(value)

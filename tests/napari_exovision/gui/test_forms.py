@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from napari_exovision.forms import SettingsForm
+from napari_exovision.forms import OF_STUDIES, SettingsForm
 from qtpy.QtWidgets import QCheckBox, QComboBox, QSpinBox
 
 from exovision.errors import SettingsError
@@ -18,6 +18,7 @@ OTHER = {
     "cells": {"weights": "/some/where.safetensors", "diameter_um": 12.5, "min_overlap": 0.123456},
     "exosomes": {"psf_sigma_um": 0.1303, "max_step_um": 1e-5},
     "events": {"docked_max_diffusion_um2_s": 0.0001234, "intensity_tolerance": 0.999},
+    "experiment": {"lag_h": 2.5, "lag_sweep_h": [0.0, 2.5]},
     "report": {"kymographs": 0},
 }
 
@@ -40,8 +41,10 @@ def test_settings_shown_are_settings_returned(form: SettingsForm) -> None:
     assert form.settings() == Settings()
 
 
-def test_every_setting_has_an_editor_with_its_meaning(form: SettingsForm) -> None:
-    for stage, info in Settings.model_fields.items():
+def test_every_setting_of_a_movie_has_an_editor_with_its_meaning(form: SettingsForm) -> None:
+    assert set(Settings.model_fields) - set(form.editors) == set(OF_STUDIES)
+    for stage in form.editors:
+        info = Settings.model_fields[stage]
         for name, field in type(info.default).model_fields.items():
             assert form.editors[stage][name].toolTip() == field.description, name
 
