@@ -301,6 +301,17 @@ def _neighbours(now: Floats, within: float) -> Ints:
 
 
 @njit(cache=True)
+def _update_motion(
+    tracks: OpenTracks, i: int, known: Population, waited: float, spot: Floats, doubt_px2: float
+) -> None:
+    """Take a spot into the filters of track `i`, in place; `doubt_px2` adds to the variance of its place."""
+    variance = spot[VARIANCE] + doubt_px2
+    motion_models.update(
+        tracks.states[i], tracks.weights[i], known.models, known.prior, waited, spot[Y], spot[X], variance
+    )
+
+
+@njit(cache=True)
 def go_on(
     tracks: OpenTracks,
     now: Floats,
@@ -319,16 +330,7 @@ def go_on(
         if beside[k]:
             tracks.states[i, :, motion_models.Y] += pairs.shift[k, 0]
             tracks.states[i, :, motion_models.X] += pairs.shift[k, 1]
-        motion_models.update(
-            tracks.states[i],
-            tracks.weights[i],
-            known.models,
-            known.prior,
-            waited,
-            now[j, Y],
-            now[j, X],
-            now[j, VARIANCE],
-        )
+        _update_motion(tracks, i, known, waited, now[j], 0.0)
         _learn_light(tracks.light[i], now[j], waited, how[k])
         tracks.snr[i] += SNR_MEMORY * (now[j, SNR] - tracks.snr[i])
         doubt = (1 - tracks.exists[i]) / (1 + np.exp(min(gain[k], 50.0)))
@@ -371,16 +373,7 @@ def coast(
         odds *= COAST / (1 - _chance(tracks.exists[i], tracks.snr[i], 1.0))
         if odds < 1:
             continue
-        motion_models.update(
-            tracks.states[i],
-            tracks.weights[i],
-            known.models,
-            known.prior,
-            waited,
-            now[j, Y],
-            now[j, X],
-            now[j, VARIANCE] + joint_px**2 / 4,
-        )
+        _update_motion(tracks, i, known, waited, now[j], joint_px**2 / 4)
         tracks.exists[i] *= odds / (1 + odds)
         tracks.spots[i], tracks.frame[i], seen[i] = now[j], frame, True
 
