@@ -111,6 +111,7 @@ FATES: Mapping[str, str] = {
     **_with_interval("onset_s", "permeable_s"),
     **dict.fromkeys(("dockings", "fusions", "uptakes"), INT),
 }
+TRUTH_FATES: Mapping[str, str] = {**FATES, "optional": BOOL}
 TRUTH_SPOTS: Mapping[str, str] = {
     **SPOTS,
     **dict.fromkeys(("ignore", "linkable", "isolated"), BOOL),

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from exovision.simulation.dying import Forms
+
 SECONDS_PER_MINUTE = 60.0
 FIRST_MODE, LAST_MODE = 2, 9
 FLUCTUATION_TAU_S, SHAPE_TAU_S, HEADING_TAU_S = 40.0, 1800.0, 600.0
 CONTACT_SHARPNESS = 30.0
 NEIGHBOURS = 18
+ABSENT_PX = 1e7
+"""Cells that are not there are kept so far away that they touch none."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class CellField:
         Size, shape and motion.
     n_cells : int
         Number of cells, those beyond the border included.
+    n_placed : int, optional
+        How many are there from the start, the first ones; all if omitted. The others come by `bear`.
     vertices : int
         Vertices K per outline.
     margin : float
@@ -97,6 +103,7 @@ class CellField:
         pixel_size_um: float,
         preset: CellPreset = TUMOUR,
         n_cells: int = 40,
+        n_placed: int | None = None,
         vertices: int = 128,
         margin: float = 0.5,
     ) -> None:
@@ -106,7 +113,9 @@ class CellField:
         self.radii = preset.radius_um / pixel_size_um * (1 + spread)
         self._lower = np.full(2, -margin * preset.radius_um / pixel_size_um)
         self._upper = np.array(shape) - 1 - self._lower
-        self.centres = _place(rng, self.radii, self._lower, self._upper, preset.clustering)
+        placed = self.radii[:n_placed]
+        self.centres = np.full((n_cells, 2), -ABSENT_PX)
+        self.centres[: placed.size] = _place(rng, placed, self._lower, self._upper, preset.clustering)
         self._heading = rng.uniform(0, 2 * np.pi, n_cells)
         self._axis = rng.uniform(0, np.pi, n_cells)
         self._stretch = 1 + preset.elongation * rng.uniform(0, 1, n_cells)
@@ -119,6 +128,25 @@ class CellField:
         self._mode_tau_s = FLUCTUATION_TAU_S * FIRST_MODE / np.tile(modes, 2)
         self._slow = rng.normal(size=(n_cells, amplitude.size))
         self._fast = rng.normal(size=(n_cells, amplitude.size))
+        self._own_radii = self.radii.copy()
+        self._forms: Forms | None = None
+
+    def take(self, forms: Forms) -> None:
+        """Give every cell its shape of now; cells that are not there have outlines of NaN from here on."""
+        self._forms = forms
+        self.radii = np.where(forms.present, self._own_radii * forms.scale, 1.0)
+        gone = np.flatnonzero(~forms.present)
+        self.centres[gone] = -ABSENT_PX * (1 + gone[:, None])
+
+    def bear(self, row: int, parent: int, offset_px: NDArray[np.float64]) -> None:
+        """Put a daughter beside the centre (y, x), px, of its parent, with its parent's own radius."""
+        self.centres[row] = self.centres[parent] + offset_px
+        self._own_radii[row] = self._own_radii[parent]
+
+    @property
+    def whole_radii(self) -> NDArray[np.float64]:
+        """Radii, px, of the cells when they neither divide nor die, shape (N,)."""
+        return self._own_radii
 
     def advance(self, dt_s: float) -> None:
         """Move the cells and let their outlines fluctuate for `dt_s` seconds."""
@@ -126,7 +154,10 @@ class CellField:
         self._fast = _relax(self._rng, self._fast, dt_s / self._mode_tau_s)
         self._heading += self._rng.normal(0, np.sqrt(2 * dt_s / HEADING_TAU_S), self.ids.size)
         step = self._preset.speed_um_min / SECONDS_PER_MINUTE / self._pixel * dt_s
-        self.centres += step * np.stack([np.sin(self._heading), np.cos(self._heading)], axis=1)
+        steps = step * np.stack([np.sin(self._heading), np.cos(self._heading)], axis=1)
+        if self._forms is not None:
+            steps = steps * self._forms.mobility[:, None] + self._forms.drift_um_s / self._pixel * dt_s
+        self.centres += steps
         self.centres += 0.2 * _repulsion(self.centres, self.radii)
         outside = ((self.centres < self._lower) | (self.centres > self._upper)).any(axis=1)
         inwards = (self._lower + self._upper) / 2 - self.centres
@@ -140,7 +171,10 @@ class CellField:
         ndarray of shape (N, K, 2)
             Vertices (y, x), px; outlines of different cells never cross.
         """
-        return self.centres[:, None] + _without_overlap(self._free_shapes(), self.centres, self.radii)
+        outlines = self.centres[:, None] + _without_overlap(self._free_shapes(), self.centres, self.radii)
+        if self._forms is not None:
+            outlines[~self._forms.present] = np.nan
+        return outlines
 
     def nuclei(self, scale: float = 0.5) -> NDArray[np.float64]:
         """Return nucleus outlines of shape (N, K, 2), px, `scale` times the size of their cells."""
@@ -155,9 +189,14 @@ class CellField:
     def _free_shapes(self) -> NDArray[np.float64]:
         slow = self._preset.irregularity * (self._slow * self._amplitude) @ self._basis
         fast = self._preset.fluctuation_um / self._pixel * (self._fast * self._amplitude) @ self._basis
+        stretch = self._stretch[:, None]
+        if self._forms is not None:
+            free = 1 - self._forms.roundness[:, None]
+            slow, stretch = slow * free, 1 + (stretch - 1) * free
+            fast = fast * free + self._forms.blebs / self._pixel
         radius = self.radii[:, None] * np.maximum(1 + slow, 0.4) + fast
         along, across = radius * np.cos(self.angles), radius * np.sin(self.angles)
-        along, across = along * self._stretch[:, None], across / self._stretch[:, None]
+        along, across = along * stretch, across / stretch
         cos, sin = np.cos(self._axis)[:, None], np.sin(self._axis)[:, None]
         return np.stack([along * sin + across * cos, along * cos - across * sin], axis=2)
 

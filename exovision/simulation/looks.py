@@ -62,6 +62,10 @@ LOOKS = {
     "membrane": Look(),
     "cytoplasm": Look(membrane=0.1, cytoplasm=1.0, nucleus=-0.35, dome=0.6, texture=0.25, haze=0.2),
     "nucleus": Look(membrane=0.0, cytoplasm=0.04, nucleus=1.0, dome=0.2, texture=0.3, haze=0.1),
+    "phase": Look(membrane=0.0, cytoplasm=1.0, dome=0.9, haze=0.0),
+    "annexin": Look(membrane=1.0, cytoplasm=0.2, unevenness=0.35, texture=0.3),
+    "caspase": Look(membrane=0.0, cytoplasm=0.25, nucleus=1.0, dome=0.2),
+    "pi": Look(membrane=0.0, cytoplasm=0.08, nucleus=1.0, dome=0.2, texture=0.3, haze=0.1),
 }
 
 
@@ -111,6 +115,7 @@ def render(
     nuclei: NDArray[np.float64],
     labels: NDArray[np.int32],
     nucleus_labels: NDArray[np.int32],
+    nucleus_gain: NDArray[np.float64] | None = None,
 ) -> Image:
     """Render one frame of a cell channel without noise.
 
@@ -121,9 +126,11 @@ def render(
     dye : Stain
         The dye of each cell.
     outlines, nuclei : ndarray of shape (N, K, 2)
-        Vertices (y, x), px.
+        Vertices (y, x), px; NaN for cells that are not there.
     labels, nucleus_labels : ndarray of shape (Y, X)
         The same, rasterised; the values are 1 to N.
+    nucleus_gain : ndarray of shape (N,), optional
+        Brightness of each nucleus; 1 if omitted.
 
     Returns
     -------
@@ -136,10 +143,14 @@ def render(
     if look.nucleus:
         inside = cv2.GaussianBlur((nucleus_labels > 0).astype(np.float32), (0, 0), 1.0)
         grain = _grain_of_cells(look, dye, nucleus_labels, nuclei)
+        if nucleus_gain is not None:
+            grain = grain * np.concatenate([[0.0], nucleus_gain]).astype(np.float32)[nucleus_labels]
         image = image + inside * (look.nucleus * grain if look.nucleus > 0 else look.nucleus * image)
     image = np.asarray(cv2.GaussianBlur(image * strength[labels], (0, 0), look.psf_px), dtype=np.float32)
     if look.membrane:
-        image += look.membrane * ring(outlines, dye.along * dye.brightness[:, None], labels.shape, look)
+        there = np.isfinite(outlines[:, 0, 0])
+        weights = dye.along * dye.brightness[:, None]
+        image += look.membrane * ring(outlines[there], weights[there], labels.shape, look)
     if look.haze:
         image = (1 - look.haze) * image + 1.5 * look.haze * wide_blur(image, look.haze_px)
     return np.maximum(image, 0).astype(np.float32)

@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 
 from exovision.errors import OutputError
 from exovision.progress import Progress, silent
-from exovision.simulation import looks
-from exovision.simulation.cells import PRESETS, CellField, rasterise
-from exovision.simulation.looks import Image, Look
+from exovision.simulation.cells import PRESETS, CellField
+from exovision.simulation.living import History, LivingField, draw_history
+from exovision.simulation.looks import Image
 from exovision.simulation.optics import ExosomeLight, Sensor
+from exovision.simulation.painter import Painter, filmed_roles
 from exovision.simulation.particles import Floats, populate, watch
 from exovision.simulation.scene import Scene
 from exovision.simulation.truth import Truth
 
-CELL_STREAM, CELL_CAMERA, PARTICLES, LIGHT, CAMERA, STAGE = range(6)
+CELL_STREAM, CELL_CAMERA, PARTICLES, LIGHT, CAMERA, STAGE, LIVES, VITALITY, LATE = range(9)
 SECONDS_PER_MINUTE = 60.0
 
 
@@ -69,6 +70,8 @@ class Simulation:
         The cell channels.
     backdrops : callable
         Starts the backdrops from the first frame.
+    history : History, optional
+        Of cells that divide and die.
     """
 
     scene: Scene
@@ -76,11 +79,14 @@ class Simulation:
     cell_ids: NDArray[np.int32]
     roles: tuple[str, ...]
     backdrops: Callable[[], Iterable[Backdrop]]
+    history: History | None = None
 
     def frames(self, truth: Truth, light: ExosomeLight) -> Iterator[tuple[Backdrop, NDArray[np.uint16]]]:
         """Yield backdrop and exosome channel, camera counts of shape (Y, X), of each frame; fill `truth`."""
         particles_rng = _rng(self.seed, PARTICLES)
         particles = populate(particles_rng, self.scene, len(self.cell_ids))
+        if self.history is not None:
+            particles += self.history.late_arrivals()
         sensor = Sensor(_rng(self.seed, CAMERA), self.scene.camera, self.scene.imaging.shape_px)
         for frame, backdrop in enumerate(self.backdrops()):
             if frame == 0:
@@ -115,12 +121,16 @@ def simulate(scene: Scene, *, seed: int) -> Simulation:
     -------
     Simulation
     """
-    roles = ("cell", "nucleus") if scene.cells.nucleus_photons else ("cell",)
-    ids = np.arange(1, scene.cells.count + 1, dtype=np.int32)
-    return Simulation(scene, seed, ids, roles, lambda: _simulated_cells(scene, seed))
+    roles = filmed_roles(scene)
+    if scene.deaths is None and scene.divisions is None:
+        ids = np.arange(1, scene.cells.count + 1, dtype=np.int32)
+        return Simulation(scene, seed, ids, roles, lambda: _simulated_cells(scene, seed, None))
+    history = draw_history(scene, _rng(seed, LIVES), _rng(seed, PARTICLES), _rng(seed, LATE))
+    ids = np.arange(1, len(history.lives) + 1, dtype=np.int32)
+    return Simulation(scene, seed, ids, roles, lambda: _simulated_cells(scene, seed, history), history)
 
 
-def _simulated_cells(scene: Scene, seed: int) -> Iterator[Backdrop]:
+def _simulated_cells(scene: Scene, seed: int, history: History | None) -> Iterator[Backdrop]:
     imaging, cells = scene.imaging, scene.cells
     rng = _rng(seed, CELL_STREAM)
     preset = PRESETS[cells.preset]
@@ -129,62 +139,25 @@ def _simulated_cells(scene: Scene, seed: int) -> Iterator[Backdrop]:
         imaging.shape_px,
         pixel_size_um=imaging.pixel_size_um,
         preset=replace(preset, radius_um=cells.radius_um or preset.radius_um),
-        n_cells=cells.count,
+        n_cells=cells.count if history is None else len(history.lives),
+        n_placed=cells.count,
         margin=cells.margin_radii,
     )
-    painter = _Painter(scene, seed, rng, field)
+    parents = [] if history is None else [life.parent for life in history.lives]
+    painter = Painter(scene, rng, _rng(seed, CELL_CAMERA), field, parents)
+    living = None if history is None else LivingField(scene, history, field, _rng(seed, VITALITY))
     heading = _rng(seed, STAGE).uniform(0, 2 * np.pi)
     speed = imaging.drift_um_min / SECONDS_PER_MINUTE * imaging.frame_interval_s / imaging.pixel_size_um
+    vitality = None
     for frame in range(imaging.frames):
-        if frame:
+        if living is not None:
+            vitality = living.advance(frame * imaging.frame_interval_s)
+        elif frame:
             field.advance(imaging.frame_interval_s)
         drift = frame * speed * np.array([np.sin(heading), np.cos(heading)])
-        yield painter.paint(field, drift)
-
-
-class _Painter:
-    """Draws the cell channels of a field of simulated cells."""
-
-    def __init__(self, scene: Scene, seed: int, rng: np.random.Generator, field: CellField) -> None:
-        self._scene = scene
-        psf_px = scene.imaging.psf_sigma_um / scene.imaging.pixel_size_um
-        names = {"cell": scene.cells.look} | ({"nucleus": "nucleus"} if scene.cells.nucleus_photons else {})
-        self._looks = {
-            role: replace(looks.LOOKS[name], membrane_sigma_px=psf_px, psf_px=psf_px)
-            for role, name in names.items()
-        }
-        count, vertices = field.ids.size, field.angles.size
-        self._dyes = {role: looks.stain(rng, look, count, vertices) for role, look in self._looks.items()}
-        shape = scene.imaging.shape_px
-        angle = rng.uniform(0, 2 * np.pi)
-        self._shade = looks.shading(shape, scene.imaging.shading, angle)
-        camera_rng = _rng(seed, CELL_CAMERA)
-        self._sensors = {role: Sensor(camera_rng, scene.camera, shape) for role in names}
-
-    def paint(self, field: CellField, drift_px: Floats) -> Backdrop:
-        cells, efficiency = self._scene.cells, self._scene.camera.quantum_efficiency
-        outlines = field.outlines() + drift_px
-        labels = rasterise(outlines, field.ids, field.shape)
-        strengths = {"cell": cells.photons, "nucleus": cells.nucleus_photons or 0.0}
-        photons = {
-            role: strengths[role] * self._shine(role, look, field, outlines, labels)
-            for role, look in self._looks.items()
-        }
-        images = {
-            role: self._sensors[role].expose(efficiency * self._shade * (light + cells.background_photons))
-            for role, light in photons.items()
-        }
-        return Backdrop(drift_px, outlines, labels, images, photons["cell"])
-
-    def _shine(
-        self, role: str, look: Look, field: CellField, outlines: Floats, labels: NDArray[np.int32]
-    ) -> Image:
-        nuclei = field.nuclei(look.nucleus_scale) + outlines.mean(axis=1, keepdims=True)
-        nuclei -= field.outlines().mean(axis=1, keepdims=True)
-        inner = rasterise(nuclei, field.ids, field.shape) if look.nucleus else labels
-        return looks.render(
-            look, self._dyes[role], outlines=outlines, nuclei=nuclei, labels=labels, nucleus_labels=inner
-        )
+        drawn = painter.paint(field, drift, vitality)
+        bleeding = drawn.photons.get("cell", np.zeros(imaging.shape_px, dtype=np.float32))
+        yield Backdrop(drift, drawn.outlines, drawn.labels, drawn.images, bleeding)
 
 
 def write(simulation: Simulation, out: Path, *, progress: Progress = silent) -> None:
@@ -205,20 +178,26 @@ def write(simulation: Simulation, out: Path, *, progress: Progress = silent) -> 
     """
     imaging = simulation.scene.imaging
     light = ExosomeLight(_rng(simulation.seed, LIGHT), simulation.scene)
-    truth = Truth(simulation.scene, light, simulation.cell_ids)
+    truth = Truth(
+        simulation.scene,
+        light,
+        simulation.cell_ids,
+        simulation.history.lives if simulation.history is not None else (),
+    )
     packed: list[bytes] = []
 
     def planes() -> Iterator[NDArray[np.uint16]]:
         for done, (backdrop, exosomes) in enumerate(simulation.frames(truth, light), start=1):
             packed.append(zlib.compress(backdrop.labels.astype(np.uint32).tobytes(), 1))
             progress("simulating", done, imaging.frames)
-            yield exosomes
+            if imaging.exosome_channel:
+                yield exosomes
             yield from (backdrop.images[role] for role in simulation.roles)
 
     folder = Path(out) / "truth"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        names = ["exosome", *simulation.roles]
+        names = [*(["exosome"] if imaging.exosome_channel else []), *simulation.roles]
         shape = (imaging.frames, len(names), *imaging.shape_px)
         _write_tiff(Path(out) / "movie.ome.tif", planes(), shape, simulation.scene, names)
         labels = (np.frombuffer(zlib.decompress(one), np.uint32).reshape(imaging.shape_px) for one in packed)

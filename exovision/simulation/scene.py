@@ -30,6 +30,8 @@ class Imaging(Stage):
     bleed: float = Field(
         0.02, ge=0, le=1, description="share of the cell channel seen in the exosome channel"
     )
+    exosome_channel: bool = Field(True, description="whether the exosome channel is filmed")
+    cell_channel: bool = Field(True, description="whether the cell channel is filmed, beside stained nuclei")
 
 
 class Camera(Stage):
@@ -52,10 +54,19 @@ class Cells(Stage):
     margin_radii: float = Field(
         0.5, description="how far beyond the border centres may lie; negative: inside"
     )
-    look: Literal["membrane", "cytoplasm"] = Field("membrane", description="dye of the cell channel")
+    look: Literal["membrane", "cytoplasm", "phase"] = Field(
+        "membrane", description="dye or contrast of the cell channel"
+    )
     photons: float = Field(60.0, gt=0, description="light per pixel of a membrane or a body")
     background_photons: float = Field(8.0, ge=0, description="even light per pixel, cell channel")
     nucleus_photons: float | None = Field(None, gt=0, description="light of nuclei; None: no nucleus channel")
+    annexin_photons: float | None = Field(None, gt=0, description="light of annexin; None: no such channel")
+    caspase_photons: float | None = Field(
+        None, gt=0, description="light of the caspase reporter; None: no such channel"
+    )
+    pi_photons: float | None = Field(
+        None, gt=0, description="light of propidium iodide; None: no such channel"
+    )
     autofluorescence_photons: float = Field(2.0, ge=0, description="light of bodies in the exosome channel")
     lysosomes_per_cell: float = Field(5.0, ge=0, description="dim puncta inside cells, exosome channel")
     lysosome_photons: float = Field(60.0, ge=0, description="light of one lysosome")
@@ -100,6 +111,50 @@ class Exosomes(Stage):
     fates: Fates = Fates()
 
 
+class Deaths(Stage):
+    """When cells die, and how that looks."""
+
+    per_cell_hour: float = Field(0.005, ge=0, description="hazard of death of a cell without hits")
+    sister_correlation: float = Field(0.7, ge=0, lt=1, description="of the times at which sisters die")
+    docking_hr: float = Field(1.0, gt=0, description="hazard ratio per doubling of 1 + damage by dockings")
+    fusion_hr: float = Field(1.0, gt=0, description="hazard ratio per doubling of 1 + damage by fusions")
+    hit_lag_h: float = Field(0.5, ge=0, description="from a hit to its effect")
+    hit_half_life_h: float = Field(3.0, gt=0, description="in which half the damage is repaired")
+    binding_after_onset: float = Field(3.0, ge=1, description="factor on docking once a cell is dying")
+    lytic_share: float = Field(0.2, ge=0, le=1, description="share of deaths by lysis")
+    execution_min: float = Field(40.0, gt=0, description="median time of apoptotic execution (15 to 120)")
+    area_loss: float = Field(0.4, ge=0, lt=1, description="share of its area that an apoptotic cell loses")
+    nucleus_loss: float = Field(0.5, ge=0, lt=1, description="share of its area that its nucleus loses")
+    nucleus_gain: float = Field(2.0, ge=1, description="brightness of its nucleus once condensed")
+    annexin_delay_min: float = Field(20.0, ge=0, description="longest time from onset to annexin")
+    annexin_half_min: float = Field(10.0, gt=0, description="in which annexin reaches half its level")
+    caspase_delay_min: float = Field(6.0, ge=0, description="longest time from onset to caspase activity")
+    pi_delay_h: float = Field(2.0, gt=0, description="median from apoptotic onset to permeability (.5 to 12)")
+    swelling_min: float = Field(
+        10.0, gt=0, description="median time that a lytic cell swells until it bursts"
+    )
+    swelling: float = Field(0.35, ge=0, description="share of its area that it gains")
+    remains_h: float = Field(6.0, gt=0, description="mean time until remains come loose and float away")
+    pi_pulses_per_cell_hour: float = Field(
+        0.02, ge=0, description="perforin pores that are repaired at once, baseline"
+    )
+    pi_pulse_s: float = Field(80.0, gt=0, description="how long such a pore shows at most")
+    annexin_vesicles_per_cell: float = Field(
+        2.0, ge=0, description="vesicles on a cell that annexin stains, beside those filmed"
+    )
+    debris: float = Field(3.0, ge=0, description="drifting pieces of former cells in view")
+
+
+class Divisions(Stage):
+    """How often cells divide."""
+
+    cycle_h: float = Field(20.0, gt=0, description="mean time from division to division")
+    cycle_spread: float = Field(0.15, ge=0, description="its relative standard deviation")
+    rounding_min: float = Field(
+        45.0, gt=0, description="median time that a dividing cell is round (25 to 90)"
+    )
+
+
 class Scene(Stage):
     """All that defines a simulated movie but the seed."""
 
@@ -109,6 +164,8 @@ class Scene(Stage):
     camera: Camera = Camera()
     cells: Cells = Cells()
     exosomes: Exosomes = Exosomes()
+    deaths: Deaths | None = Field(None, description="how cells die; None: none dies")
+    divisions: Divisions | None = Field(None, description="how cells divide; None: none divides")
 
 
 def scene_names() -> list[str]:

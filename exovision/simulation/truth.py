@@ -15,6 +15,8 @@ from scipy.spatial import cKDTree
 from exovision import schema
 from exovision.numerics.distance import outline_distance
 from exovision.numerics.psf import localisation_bound_px
+from exovision.simulation import truth_fates
+from exovision.simulation.lives import Life
 from exovision.simulation.looks import Image
 from exovision.simulation.optics import ExosomeLight
 from exovision.simulation.particles import Particle, Sighting
@@ -42,11 +44,14 @@ class Truth:
         Gives the light and width of each spot.
     cell_ids : ndarray of shape (N,)
         The id of each row of the outlines.
+    lives : sequence of Life, optional
+        What became of each row's cell; empty where all live throughout.
     """
 
     scene: Scene
     light: ExosomeLight
     cell_ids: NDArray[np.int32]
+    lives: Sequence[Life] = ()
     times_s: list[float] = field(default_factory=list)
     _spots: list[dict[str, Any]] = field(default_factory=list)
     _cells: list[pd.DataFrame] = field(default_factory=list)
@@ -167,8 +172,7 @@ class Truth:
                 "area_um2": np.abs(area) * pixel**2,
                 "perimeter_um": np.sqrt(((after - here) ** 2).sum(axis=2)).sum(axis=1) * pixel,
                 "touches_border": np.isin(self.cell_ids[present], edge),
-                "state": "live",
-                "p_live": 1.0,
+                **truth_fates.state_columns(self.lives, np.flatnonzero(present), self.times_s[-1]),
             }
         )
 
@@ -182,7 +186,7 @@ class Truth:
             "exosomes": _exosome_rows(spots, events, self._exosomes, self.scene),
             "events": events,
             "cells": schema.conform(cells, schema.CELLS),
-            "fates": _fate_rows(cells, len(self.times_s)),
+            "fates": truth_fates.fate_rows(cells, self.cell_ids, self.lives, self.times_s),
             "decoys": schema.conform(pd.DataFrame(self._decoys), schema.DECOYS),
         }
 
@@ -257,15 +261,6 @@ def _count_dockings(cells: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
         fusions_so_far=0,
         uptakes_so_far=0,
     )
-
-
-def _fate_rows(cells: pd.DataFrame, n_frames: int) -> pd.DataFrame:
-    rows = cells.groupby("cell_id", as_index=False).agg(
-        first_frame=("frame", "min"), last_frame=("frame", "max"), dockings=("dockings_so_far", "max")
-    )
-    rows["entry"] = np.where(rows["first_frame"] == 0, "start", "entered_field")
-    rows["exit"] = np.where(rows["last_frame"] == n_frames - 1, "movie_end", "left_field")
-    return schema.conform(rows.assign(fusions=0, uptakes=0), schema.FATES)
 
 
 def _exosome_rows(
