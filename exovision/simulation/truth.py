@@ -19,9 +19,10 @@ from exovision.simulation import truth_fates
 from exovision.simulation.lives import Life
 from exovision.simulation.looks import Image
 from exovision.simulation.optics import ExosomeLight
-from exovision.simulation.particles import Particle, Sighting
+from exovision.simulation.particles import Particle
 from exovision.simulation.scene import Scene
-from exovision.simulation.truth_events import docking_rows
+from exovision.simulation.sightings import Sighting
+from exovision.simulation.truth_events import event_rows
 
 LEAST_SNR = 1.5
 LARGEST_BLUR = 1.5
@@ -112,6 +113,7 @@ class Truth:
             "exosome_id": sighting.particle.exosome_id,
             "state": sighting.state,
             "ignore": sighting.particle.kind == "lysosome"
+            or sighting.spent
             or brightness["snr"] < LEAST_SNR
             or sigma > LARGEST_BLUR * sharp,
         }
@@ -129,7 +131,9 @@ class Truth:
             "background": local / camera.electrons_per_count,
             "sigma_px": sigma,
             "snr": peak / math.sqrt(peak + local + camera.read_noise_electrons**2),
-            "crlb_px": localisation_bound_px(
+            "crlb_px": math.inf
+            if light <= 0
+            else localisation_bound_px(
                 light,
                 sigma_px=sigma,
                 background=local,
@@ -179,7 +183,7 @@ class Truth:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return `spots exosomes events cells fates decoys`, named and typed as in the contract."""
         spots = _finish_spots(pd.DataFrame(self._spots), self.times_s, self.scene)
-        events = docking_rows(spots, self._exosomes, self.times_s, self.scene)
+        events = event_rows(spots, self._exosomes, self.times_s, self.scene)
         cells = _count_dockings(pd.concat(self._cells, ignore_index=True), events)
         return {
             "spots": schema.conform(spots, schema.TRUTH_SPOTS),

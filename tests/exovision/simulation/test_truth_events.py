@@ -4,7 +4,7 @@ import pytest
 
 from exovision import schema
 from exovision.simulation.particles import Particle
-from exovision.simulation.truth_events import docking_rows
+from exovision.simulation.truth_events import event_rows
 
 INTERVAL_S, FRAMES = 2.0, 20
 TIMES = [INTERVAL_S * t for t in range(FRAMES)]
@@ -34,7 +34,7 @@ def _rows(dark, spots, *particles):
     scene = dark(imaging={"frames": FRAMES, "frame_interval_s": INTERVAL_S})
     for number, particle in enumerate(particles, start=1):
         particle.exosome_id = number
-    return docking_rows(spots, particles, TIMES, scene)
+    return event_rows(spots, particles, TIMES, scene)
 
 
 def _docked(start_s, end_s, cause="bleached", *, leaves_visibly=False):
@@ -94,9 +94,9 @@ def test_dockings_under_three_frames_are_optional_in_slow_movies(dark):
     particle = _docked(5.0, 22.9)
     particle.exosome_id = 1
     times = [6.0 * t for t in range(FRAMES)]
-    assert docking_rows(spots, [particle], times, scene).iloc[0]["optional"]
+    assert event_rows(spots, [particle], times, scene).iloc[0]["optional"]
     particle.end_s = 23.1
-    assert not docking_rows(spots, [particle], times, scene).iloc[0]["optional"]
+    assert not event_rows(spots, [particle], times, scene).iloc[0]["optional"]
 
 
 def test_dockings_that_could_mostly_not_be_seen_are_optional(dark):
