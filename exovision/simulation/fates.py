@@ -38,9 +38,9 @@ LEAVING: Mapping[str, Mapping[str, float]] = {
     "lumen": {"fused": 1.0, "kiss_and_run": 1.0},
 }
 """Share of each label that leaves the vesicle: hemifusion joins the outer leaflets only."""
-VANISHING = ("bleached", "detached")
 FOCUS_LOSS_S = 8.0
 FOCUS_LOSS_UM = 2.0
+LEAST_REMNANT_S = 5.0
 PLATEAU_RISE_S = 3.0
 DIMMEST_PHOTONS = 0.05
 """Spread label is drawn until its peak falls below this, per pixel."""
@@ -95,7 +95,8 @@ def draw_course(rng: np.random.Generator, labels: Labels, cause: str) -> Course:
         for role, label in chemistry.items()
         if cause in LEAVING[label]
     }
-    remnant = rng.exponential(labels.remnant_s) if cause in ("hemifused", "kiss_and_run") else 0.0
+    stays = cause in ("hemifused", "kiss_and_run")
+    remnant = LEAST_REMNANT_S + rng.exponential(labels.remnant_s) if stays else 0.0
     course = Course(releases, remnant_s=remnant)
     if cause != "taken_up":
         return course

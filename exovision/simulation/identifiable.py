@@ -18,7 +18,7 @@ from exovision.simulation.fates import (
     typical_release,
 )
 from exovision.simulation.ideal_observer import ideal_auc, verdict
-from exovision.simulation.release import NOTHING, Glow, Optics, add_glow
+from exovision.simulation.release import NOTHING, Glow, Optics, Release, add_glow
 from exovision.simulation.scene import Labels
 
 Floats = NDArray[np.float64]
@@ -129,7 +129,7 @@ def expected(cause: str, course: Course, labels: Labels, view: View) -> Floats:
 
 
 def _appearance(
-    cause: str, release: object, age_s: float, view: View, contact: Contact, *, soluble: bool
+    cause: str, release: Release | None, age_s: float, view: View, contact: Contact, *, soluble: bool
 ) -> tuple[float, Glow]:
     if cause == "bleached":
         return 0.0, NOTHING

@@ -90,7 +90,9 @@ class Fates(Stage):
     bleached: float = Field(0.1, ge=0, description="its dye goes out in one step")
     left_focus: float = Field(0.1, ge=0, description="it moves out of focus with a fold of the membrane")
     visible_detachment: float = Field(0.4, ge=0, le=1, description="share of detaching ones seen to leave")
-    fused: float = Field(0.0, ge=0, description="full fusion: all label joins the cell membrane or the cytosol")
+    fused: float = Field(
+        0.0, ge=0, description="full fusion: all label joins the cell membrane or the cytosol"
+    )
     hemifused: float = Field(0.0, ge=0, description="the outer leaflet joins, the lumen stays shut")
     kiss_and_run: float = Field(0.0, ge=0, description="the lumen is lost, the vesicle stays")
     taken_up: float = Field(0.0, ge=0, description="it moves into the cell")
@@ -111,7 +113,7 @@ class Labels(Stage):
     phluorin_quench: Shares = Field((0.5, 0.5), description="share of pHluorin's light lost before fusion")
     release_tau_s: Limits = Field((1.0, 1.0), description="in which label leaves the vesicle by the pore")
     lumen_tau_s: Limits = Field((0.05, 0.05), description="in which lumen label leaves by the pore")
-    remnant_s: float = Field(60.0, gt=0, description="mean stay after hemifusion or kiss-and-run")
+    remnant_s: float = Field(60.0, gt=0, description="mean stay after hemifusion or kiss-and-run, beyond 5 s")
     uptake_speed_um_s: Limits = Field((0.05, 0.2), description="inwards through the membrane")
     plateau_share: float = Field(0.3, ge=0, le=1, description="share of taken up lipid dye that dequenches")
     plateau_gain: Limits = Field((2.0, 10.0), description="by which it does, in a closed endosome")

@@ -179,9 +179,7 @@ def _with_labels(scene: Scene, sighting: Sighting, field: _Field, time_s: float)
 def _releasing(scene: Scene, sighting: Sighting, field: _Field, age_s: float) -> Sighting:
     """Return a sighting of a vesicle whose label spreads over the membrane or beyond it."""
     particle, imaging = sighting.particle, scene.imaging
-    optics = Optics(
-        imaging.pixel_size_um, imaging.psf_sigma_um, imaging.psf_sigma_z_um, imaging.exposure_s
-    )
+    optics = Optics(imaging.pixel_size_um, imaging.psf_sigma_um, imaging.psf_sigma_z_um, imaging.exposure_s)
     outline = field.outlines[particle.cell]
     contact = Contact(sighting.places_px[-1], None if particle.flat else curve_at(outline, particle.vertex))
     shares, glows = {}, {}
@@ -200,9 +198,7 @@ def _releasing(scene: Scene, sighting: Sighting, field: _Field, age_s: float) ->
     )
 
 
-def _ride(
-    rng: np.random.Generator, scene: Scene, particle: Particle, field: _Field, time_s: float
-) -> Floats:
+def _ride(rng: np.random.Generator, scene: Scene, particle: Particle, field: _Field, time_s: float) -> Floats:
     """Return positions on a moving outline; diffusion goes along it, or in the plane of membrane and body."""
     outline, pixel = field.outlines[particle.cell], scene.imaging.pixel_size_um
     if particle.flat or particle.kind in ("lysosome", "beneath"):

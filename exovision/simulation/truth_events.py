@@ -131,7 +131,10 @@ def _moment(docking: dict[str, Any], kind: str, frame: int, time_s: float) -> di
     return {
         **docking,
         "kind": kind,
-        **{"start_frame": frame, "end_frame": frame, "start_s": time_s, "end_s": time_s},
+        "start_frame": frame,
+        "end_frame": frame,
+        "start_s": time_s,
+        "end_s": time_s,
         "duration_s": 0.0,
         "censored": "none",
     }
@@ -160,7 +163,9 @@ def _identifiable(
     dimmed = last["photons"] / particle.photons
     content = camera.quantum_efficiency * labels.content_background_photons
     view = View(
-        optics=Optics(imaging.pixel_size_um, imaging.psf_sigma_um, imaging.psf_sigma_z_um, imaging.exposure_s),
+        optics=Optics(
+            imaging.pixel_size_um, imaging.psf_sigma_um, imaging.psf_sigma_z_um, imaging.exposure_s
+        ),
         ages_s=later - particle.end_s,
         electrons={"exosome": float(last["photons"]), "content": float(dimmed * particle.content_photons)},
         background={"exosome": float(last["background"]) * camera.electrons_per_count, "content": content},
@@ -168,9 +173,7 @@ def _identifiable(
         flat=particle.flat,
     )
     if particle.partner is not None:
-        return merger_identifiable(
-            view.electrons["exosome"], float(particle.partner.photons * dimmed), view
-        )
+        return merger_identifiable(view.electrons["exosome"], float(particle.partner.photons * dimmed), view)
     return identifiable(particle.cause, particle.course, labels, view)
 
 
