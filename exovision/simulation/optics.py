@@ -149,7 +149,7 @@ class ExosomeLight:
         return np.column_stack([places, light, np.full(count, sigma)])
 
     def add_content(self, image: Image, passing: NDArray[np.float64]) -> None:
-        """Add the content of free vesicles, as `add_passing` returned them, to the content channel in place."""
+        """Add the content of free vesicles, as `add_passing` returned them, to its channel in place."""
         vesicles = self._scene.exosomes
         ratio = vesicles.labels.content_photons_median / vesicles.photons_median
         for y, x, light, sigma in passing:

@@ -221,8 +221,8 @@ def _with_fates(
             particles.insert(particles.index(one), _partner(rng, scene, one))
     duration = scene.imaging.frames * scene.imaging.frame_interval_s
     for cell in range(n_cells):
-        for _ in range(rng.poisson(vesicles.recycled_per_cell_hour * duration / HOUR_S)):
-            particles.append(_recycled(rng, scene, cell, rng.uniform(0, duration)))
+        count = rng.poisson(vesicles.recycled_per_cell_hour * duration / HOUR_S)
+        particles += [_recycled(rng, scene, cell, rng.uniform(0, duration)) for _ in range(count)]
     if "content" in CHEMISTRIES[labels.chemistry]:
         for one in particles:
             if one.kind not in ("dye", "lysosome"):
