@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,22 @@ from numpy.typing import NDArray
 from exovision.errors import OutputError
 from exovision.progress import Progress, silent
 from exovision.simulation.cells import PRESETS, CellField
+from exovision.simulation.fates import CHEMISTRIES
 from exovision.simulation.living import History, LivingField, draw_history
 from exovision.simulation.looks import Image
 from exovision.simulation.optics import ExosomeLight, Sensor
 from exovision.simulation.painter import Painter, filmed_roles
-from exovision.simulation.particles import Floats, populate, watch
+from exovision.simulation.particles import Floats, populate
 from exovision.simulation.scene import Scene
+from exovision.simulation.sightings import Sighting, watch
 from exovision.simulation.truth import Truth
 
 CELL_STREAM, CELL_CAMERA, PARTICLES, LIGHT, CAMERA, STAGE, LIVES, VITALITY, LATE = range(9)
+CONTENT, CONTENT_CAMERA = 9, 10
 SECONDS_PER_MINUTE = 60.0
+
+Channels = Mapping[str, NDArray[np.uint16]]
+"""Camera counts of shape (Y, X) by role."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +87,20 @@ class Simulation:
     backdrops: Callable[[], Iterable[Backdrop]]
     history: History | None = None
 
-    def frames(self, truth: Truth, light: ExosomeLight) -> Iterator[tuple[Backdrop, NDArray[np.uint16]]]:
-        """Yield backdrop and exosome channel, camera counts of shape (Y, X), of each frame; fill `truth`."""
+    @property
+    def vesicle_roles(self) -> tuple[str, ...]:
+        """The channels that show labels of vesicles."""
+        filmed = self.scene.imaging.exosome_channel
+        return tuple(CHEMISTRIES[self.scene.exosomes.labels.chemistry]) if filmed else ()
+
+    def frames(self, truth: Truth, light: ExosomeLight) -> Iterator[tuple[Backdrop, Channels]]:
+        """Yield backdrop and vesicle channels, camera counts of shape (Y, X), of each frame; fill `truth`."""
         particles_rng = _rng(self.seed, PARTICLES)
         particles = populate(particles_rng, self.scene, len(self.cell_ids))
         if self.history is not None:
             particles += self.history.late_arrivals()
         sensor = Sensor(_rng(self.seed, CAMERA), self.scene.camera, self.scene.imaging.shape_px)
+        second = _ContentChannel(self.scene, self.seed) if "content" in self.vesicle_roles else None
         for frame, backdrop in enumerate(self.backdrops()):
             if frame == 0:
                 particles = [p for p in particles if p.cell >= 0 or _on_glass(p.place_px, backdrop.labels)]
@@ -105,7 +118,35 @@ class Simulation:
             light.add(image, sightings)
             truth.add(sightings, backdrop.outlines, backdrop.labels, background)
             truth.add_passing(passing, backdrop.outlines, background)
-            yield backdrop, sensor.expose(image)
+            channels = {}
+            if second is not None:
+                channels["content"] = second.expose(backdrop, sightings, passing, image, image - background)
+            yield backdrop, {"exosome": sensor.expose(image), **channels}
+
+
+class _ContentChannel:
+    """The second channel of vesicles."""
+
+    def __init__(self, scene: Scene, seed: int) -> None:
+        self._bleed = scene.exosomes.labels.content_bleed
+        self._light = ExosomeLight(_rng(seed, CONTENT), scene, "content")
+        self._sensor = Sensor(_rng(seed, CONTENT_CAMERA), scene.camera, scene.imaging.shape_px)
+
+    def expose(
+        self,
+        backdrop: Backdrop,
+        sightings: Sequence[Sighting],
+        passing: Floats,
+        exosomes: Image,
+        exosome_light: Image,
+    ) -> NDArray[np.uint16]:
+        """Return the camera counts, and add what bleeds from this channel to the image of the other one."""
+        image = self._light.background((backdrop.labels > 0).astype(np.float32), backdrop.photons)
+        vesicles = np.zeros_like(image)
+        self._light.add_content(vesicles, passing)
+        self._light.add(vesicles, sightings)
+        exosomes += self._bleed * vesicles
+        return self._sensor.expose(image + vesicles + self._bleed * exosome_light)
 
 
 def simulate(scene: Scene, *, seed: int) -> Simulation:
@@ -187,17 +228,16 @@ def write(simulation: Simulation, out: Path, *, progress: Progress = silent) -> 
     packed: list[bytes] = []
 
     def planes() -> Iterator[NDArray[np.uint16]]:
-        for done, (backdrop, exosomes) in enumerate(simulation.frames(truth, light), start=1):
+        for done, (backdrop, vesicles) in enumerate(simulation.frames(truth, light), start=1):
             packed.append(zlib.compress(backdrop.labels.astype(np.uint32).tobytes(), 1))
             progress("simulating", done, imaging.frames)
-            if imaging.exosome_channel:
-                yield exosomes
+            yield from (vesicles[role] for role in simulation.vesicle_roles)
             yield from (backdrop.images[role] for role in simulation.roles)
 
     folder = Path(out) / "truth"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        names = [*(["exosome"] if imaging.exosome_channel else []), *simulation.roles]
+        names = [*simulation.vesicle_roles, *simulation.roles]
         shape = (imaging.frames, len(names), *imaging.shape_px)
         _write_tiff(Path(out) / "movie.ome.tif", planes(), shape, simulation.scene, names)
         labels = (np.frombuffer(zlib.decompress(one), np.uint32).reshape(imaging.shape_px) for one in packed)

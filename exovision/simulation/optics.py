@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from exovision.numerics.psf import add_spot, patch_radius_px
 from exovision.simulation.looks import Image, shading, wide_blur
-from exovision.simulation.particles import Sighting
+from exovision.simulation.release import add_glow
 from exovision.simulation.scene import Camera, Scene
+from exovision.simulation.sightings import Sighting
 
 CLOUD_UM, CLOUD_TAU_S = 3.0, 20.0
 BODY_BLUR_PX = 2.0
@@ -45,17 +46,19 @@ class Sensor:
 
 
 class ExosomeLight:
-    """The light of the exosome channel, frame after frame.
+    """The light of a channel of vesicles, frame after frame.
 
     Parameters
     ----------
     rng : numpy.random.Generator
     scene : Scene
         Optics, background and vesicles; `imaging.shape_px` is the shape of all images.
+    role : str
+        "exosome" or "content".
     """
 
-    def __init__(self, rng: np.random.Generator, scene: Scene) -> None:
-        self._rng, self._scene = rng, scene
+    def __init__(self, rng: np.random.Generator, scene: Scene, role: str = "exosome") -> None:
+        self._rng, self._scene, self._role = rng, scene, role
         imaging = scene.imaging
         self._shade = shading(imaging.shape_px, imaging.shading, rng.uniform(0, 2 * np.pi))
         self._clouds = self._cloud()
@@ -78,17 +81,27 @@ class ExosomeLight:
         imaging, cells = self._scene.imaging, self._scene.cells
         keep = math.exp(-imaging.frame_interval_s / CLOUD_TAU_S)
         self._clouds = keep * self._clouds + math.sqrt(1 - keep**2) * self._cloud()
-        haze = imaging.background_photons * np.maximum(1 + imaging.haze * self._clouds, 0.1)
+        even = imaging.background_photons
+        if self._role == "content":
+            even = self._scene.exosomes.labels.content_background_photons
+        haze = even * np.maximum(1 + imaging.haze * self._clouds, 0.1)
         glow = cells.autofluorescence_photons * cv2.GaussianBlur(bodies, (0, 0), BODY_BLUR_PX)
         light = haze + glow + imaging.bleed * cell_photons
         return np.asarray(self._scene.camera.quantum_efficiency * light * self._shade, dtype=np.float32)
 
     def electrons(self, sighting: Sighting) -> float:
         """Return the photo-electrons of one particle in one frame, at its place in the field."""
+        share = sighting.share
+        if self._role == "content" and sighting.content_share is not None:
+            share = sighting.content_share
+        return self._electrons(sighting, share)
+
+    def _electrons(self, sighting: Sighting, share: float) -> float:
         rows, columns = self._shade.shape
         y, x = sighting.places_px.mean(axis=0)
         shade = self._shade[int(np.clip(round(y), 0, rows - 1)), int(np.clip(round(x), 0, columns - 1))]
-        light = sighting.particle.photons * sighting.share
+        one = sighting.particle
+        light = (one.content_photons if self._role == "content" else one.photons) * share
         return float(self._scene.camera.quantum_efficiency * light * shade)
 
     def sigma_px(self, sighting: Sighting) -> float:
@@ -98,11 +111,19 @@ class ExosomeLight:
         return imaging.psf_sigma_um / imaging.pixel_size_um * blur
 
     def add(self, image: Image, sightings: Sequence[Sighting]) -> None:
-        """Add particles to an image of shape (Y, X) in place, smeared along their way in the exposure."""
+        """Add particles, smeared along their way in the exposure, and label that left them, in place.
+
+        Parameters
+        ----------
+        image : ndarray of shape (Y, X)
+        sightings : sequence of Sighting
+        """
         for sighting in sightings:
             part = self.electrons(sighting) / len(sighting.places_px)
             for place in sighting.places_px:
                 _add(image, place, part, self.sigma_px(sighting))
+            if self._role in sighting.glows:
+                add_glow(image, sighting.glows[self._role], self._electrons(sighting, 1.0))
 
     def add_passing(self, image: Image) -> NDArray[np.float64]:
         r"""Add free vesicles, blurred by diffusion in the exposure t and in focus for a part of it, in place.
@@ -126,6 +147,13 @@ class ExosomeLight:
         for place, one in zip(places, light):
             _add(image, place, float(one), sigma)
         return np.column_stack([places, light, np.full(count, sigma)])
+
+    def add_content(self, image: Image, passing: NDArray[np.float64]) -> None:
+        """Add the content of free vesicles, as `add_passing` returned them, to its channel in place."""
+        vesicles = self._scene.exosomes
+        ratio = vesicles.labels.content_photons_median / vesicles.photons_median
+        for y, x, light, sigma in passing:
+            _add(image, np.array([y, x]), ratio * light, sigma)
 
     def _cloud(self) -> Image:
         shape = self._scene.imaging.shape_px

@@ -1,4 +1,4 @@
-"""Exosomes and their look-alikes in continuous coordinates: what each is and where, frame by frame."""
+"""Exosomes and their look-alikes: what each is, when it comes and what becomes of it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from exovision.numerics.polygons import signed_area
+from exovision.simulation.fates import CHEMISTRIES, Course, draw_course, draw_log_uniform
 from exovision.simulation.scene import Scene
 
 Floats = NDArray[np.float64]
 
-SUBSTEPS = 4
-"""Positions per exposure; their mean image is the motion blur."""
 HOUR_S = 3600.0
 LEAD_IN_S = 300.0
 """Dockings from before the movie, so that it starts in a steady state."""
-STANDOFF_UM = 0.05
-"""A docked vesicle's centre lies one radius outside the membrane."""
-CLEFT_UM = 0.4
-"""Between membranes nearer than this no vesicle fits."""
-ARRIVAL_TRIES = 50
-FOCUS_LOSS_S = 8.0
-FOCUS_LOSS_UM = 2.0
+PARTNER_EARLIER_S, PARTNER_LATER_S = (5.0, 20.0), (20.0, 60.0)
+PARTNER_AWAY = (0.015, 0.03)
+"""How much earlier and later than an exosome that merges with it a docked one comes and goes, and how far
+away it is, as a part of the outline."""
+RECYCLING_DEPTH_UM = 2.5
+CAUSES = (
+    *("detached", "bleached", "left_focus"),
+    *("fused", "hemifused", "kiss_and_run", "taken_up", "aggregated"),
+)
 BODY_SHARE = 0.75
 """Vesicles beneath a cell lie within this share of the way from its centre to its outline."""
 
@@ -35,9 +35,11 @@ class Particle:
     Attributes
     ----------
     kind : str
-        "stuck", "dye", "lysosome", "beneath", "docked" or "tethered".
+        "stuck", "dye", "lysosome", "beneath", "docked", "tethered" or "recycled".
     photons : float
         Per frame, before bleaching.
+    content_photons : float
+        The same in the `content` channel.
     start_s, end_s : float
         When it arrives and when its visit ends; outside the movie's times for those there throughout.
     cell : int
@@ -53,9 +55,25 @@ class Particle:
     place_px : ndarray of shape (2,)
         On the glass, or its offset from its place on the cell.
     cause : str
-        How a visit ends: "detached", "bleached" or "left_focus".
+        How a visit ends: "detached", "bleached", "left_focus", or one of the scene's fates.
     leaves_visibly : bool
         Whether a detaching one is seen to go.
+    flat : bool
+        Whether it lies on membrane that faces the camera.
+    course : Course
+        What becomes of its labels from `end_s` on.
+    speed_um_s : float
+        Of its way inwards (taken up, from the band), towards the cell (surfing) or outwards (recycled).
+    path_um : float
+        Length of the way on which it surfs before its docking begins, or on which it comes back from inside.
+    run_px : ndarray of shape (2,)
+        What is left of a run inside the cell.
+    partner : Particle or None
+        The docked one with which it merges.
+    beside : float
+        How far from its partner it docks, as a part of the outline.
+    absorbed : Particle or None
+        The one that merges with it.
     """
 
     kind: str
@@ -70,30 +88,20 @@ class Particle:
     leaves_visibly: bool = False
     exosome_id: int | None = None
     arrived: bool = False
+    content_photons: float = 0.0
+    flat: bool = False
+    course: Course = field(default_factory=Course)
+    speed_um_s: float = 0.0
+    path_um: float = 0.0
+    run_px: Floats = field(default_factory=lambda: np.zeros(2))
+    partner: Particle | None = None
+    beside: float = 0.0
+    absorbed: Particle | None = None
 
-
-@dataclass(frozen=True)
-class Sighting:
-    """One particle in one frame.
-
-    Attributes
-    ----------
-    particle : Particle
-    places_px : ndarray of shape (S, 2)
-        Positions (y, x) during the exposure.
-    state : str
-        The contract's state.
-    share : float
-        Light left, 0–1, by bleaching.
-    z_um : float
-        Height above the focal plane.
-    """
-
-    particle: Particle
-    places_px: Floats
-    state: str
-    share: float
-    z_um: float
+    @property
+    def sets_out_s(self) -> float:
+        """When it comes into view: it may have a way to go before its visit begins."""
+        return self.start_s - (self.path_um / self.speed_um_s if self.path_um else 0.0)
 
 
 def populate(rng: np.random.Generator, scene: Scene, n_cells: int) -> list[Particle]:
@@ -130,7 +138,7 @@ def populate(rng: np.random.Generator, scene: Scene, n_cells: int) -> list[Parti
         for _ in range(rng.poisson(exosomes.beneath_per_cell)):
             particles.append(_inside(rng, "beneath", _brightness(rng, scene), cell))
         particles += _visits(rng, scene, cell)
-    return particles
+    return _with_fates(rng.spawn(1)[0], scene, particles, n_cells)
 
 
 def _brightness(rng: np.random.Generator, scene: Scene) -> float:
@@ -188,163 +196,67 @@ def _dwell(rng: np.random.Generator, scene: Scene) -> float:
 
 def _cause(rng: np.random.Generator, scene: Scene) -> str:
     fates = scene.exosomes.fates
-    names = ("detached", "bleached", "left_focus")
-    shares = np.array([getattr(fates, name) for name in names])
-    return str(rng.choice(names, p=shares / shares.sum()))
+    shares = np.array([getattr(fates, name) for name in CAUSES])
+    return str(rng.choice(CAUSES, p=shares / shares.sum()))
 
 
-def watch(
-    rng: np.random.Generator,
-    scene: Scene,
-    particles: list[Particle],
-    *,
-    outlines: Floats,
-    drift_px: Floats,
-    time_s: float,
-) -> list[Sighting]:
-    """Move every particle on by one frame and return those that are there.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    scene : Scene
-    particles : list of Particle
-        Changed in place: diffusion adds up.
-    outlines : ndarray of shape (N, K, 2)
-        Of the cells in this frame, px, in the image; NaN for cells that are not there.
-    drift_px : ndarray of shape (2,)
-        Of the stage; already in `outlines`.
-    time_s : float
-    """
-    field = _Field(outlines, drift_px, CLEFT_UM / scene.imaging.pixel_size_um)
-    seen = [_see(rng, scene, particle, field, time_s) for particle in particles]
-    return [sighting for sighting in seen if sighting is not None]
-
-
-@dataclass(frozen=True)
-class _Field:
-    """The cells and the stage in one frame, px; between two cells nearer than `cleft_px` no vesicle fits."""
-
-    outlines: Floats
-    drift_px: Floats
-    cleft_px: float
-
-    def crowded(self, cell: int, point: Floats) -> bool:
-        others = np.delete(self.outlines, cell, axis=0)
-        squared = ((others - point) ** 2).sum(axis=2)
-        return bool((squared < self.cleft_px**2).any())
+def _with_fates(
+    rng: np.random.Generator, scene: Scene, particles: list[Particle], n_cells: int
+) -> list[Particle]:
+    """Draw what only scenes with such fates have, from randomness of its own: the others stay as they are."""
+    vesicles, labels = scene.exosomes, scene.exosomes.labels
+    for one in [p for p in particles if p.kind == "docked"]:
+        one.course = draw_course(rng, labels, one.cause)
+        one.flat = rng.random() < vesicles.flat_share
+        if one.flat:
+            one.leaves_visibly = False
+            one.depth = BODY_SHARE * float(np.sqrt(rng.uniform(0, 1)))
+        elif rng.random() < vesicles.surfing_share:
+            one.path_um = float(rng.uniform(*vesicles.surfing_path_um))
+            one.speed_um_s = draw_log_uniform(rng, vesicles.surfing_speed_um_s)
+        if one.cause == "taken_up":
+            one.speed_um_s = draw_log_uniform(rng, labels.uptake_speed_um_s)
+            one.path_um = 0.0
+        if one.cause == "aggregated":
+            particles.insert(particles.index(one), _partner(rng, scene, one))
+    duration = scene.imaging.frames * scene.imaging.frame_interval_s
+    for cell in range(n_cells):
+        count = rng.poisson(vesicles.recycled_per_cell_hour * duration / HOUR_S)
+        particles += [_recycled(rng, scene, cell, rng.uniform(0, duration)) for _ in range(count)]
+    if "content" in CHEMISTRIES[labels.chemistry]:
+        for one in particles:
+            if one.kind not in ("dye", "lysosome"):
+                spread = rng.lognormal(0, np.log(vesicles.photons_gsd))
+                one.content_photons = labels.content_photons_median * spread
+    return particles
 
 
-def _see(
-    rng: np.random.Generator, scene: Scene, particle: Particle, field: _Field, time_s: float
-) -> Sighting | None:
-    gone_after = particle.end_s + _afterlife(scene, particle)
-    if not particle.start_s <= time_s < gone_after:
-        return None
-    share = _light_left(scene, particle, time_s)
-    if particle.cell < 0:
-        place = particle.place_px + field.drift_px
-        return Sighting(particle, np.repeat(place[None], SUBSTEPS, axis=0), "stuck", share, 0.0)
-    outline = field.outlines[particle.cell]
-    if not np.isfinite(outline).all():
-        return None
-    late = time_s - particle.end_s
-    if late >= 0 and particle.cause == "detached":
-        return _leave(rng, scene, particle, outline, share)
-    z = FOCUS_LOSS_UM * max(0.0, late) / FOCUS_LOSS_S if particle.cause == "left_focus" else 0.0
-    return Sighting(particle, _ride(rng, scene, particle, field), _state(particle), share, z)
+def _partner(rng: np.random.Generator, scene: Scene, merging: Particle) -> Particle:
+    """Return a docked exosome with which another one merges, and tie them together."""
+    merging.beside = float(rng.uniform(*PARTNER_AWAY) * rng.choice([-1, 1]))
+    partner = Particle(
+        "docked",
+        _brightness(rng, scene),
+        start_s=merging.start_s - rng.uniform(*PARTNER_EARLIER_S),
+        end_s=merging.end_s + rng.uniform(*PARTNER_LATER_S),
+        cell=merging.cell,
+        vertex=merging.vertex - merging.beside,
+        cause="bleached",
+        flat=merging.flat,
+        depth=merging.depth,
+        absorbed=merging,
+    )
+    merging.partner = partner
+    return partner
 
 
-def _state(particle: Particle) -> str:
-    return {"docked": "docked", "tethered": "tethered"}.get(particle.kind, "under_projection")
-
-
-def _afterlife(scene: Scene, particle: Particle) -> float:
-    """Return for how long a particle is still drawn after its visit, s."""
-    if particle.cause == "left_focus":
-        return FOCUS_LOSS_S
-    return scene.exosomes.leaving_s if particle.leaves_visibly else 0.0
-
-
-def _light_left(scene: Scene, particle: Particle, time_s: float) -> float:
-    exposures = (time_s - max(particle.start_s, 0.0)) / scene.imaging.frame_interval_s
-    return float(np.exp(-max(exposures, 0.0) / scene.exosomes.bleach_tau_frames))
-
-
-def _ride(rng: np.random.Generator, scene: Scene, particle: Particle, field: _Field) -> Floats:
-    """Return positions on a moving outline; diffusion goes along it, or in the plane beneath a cell."""
-    interval = scene.imaging.frame_interval_s
-    exposure = scene.imaging.exposure_s / SUBSTEPS
-    pixel = scene.imaging.pixel_size_um
-    outline = field.outlines[particle.cell]
-    places = np.empty((SUBSTEPS, 2))
-    if particle.kind in ("lysosome", "beneath"):
-        d = scene.exosomes.beneath_diffusion_um2_s
-        particle.place_px = particle.place_px + rng.normal(
-            0, np.sqrt(2 * d * scene.imaging.frame_interval_s) / pixel, 2
-        ) * np.exp(-np.abs(particle.place_px) / 20)
-        places[:] = _within(outline, particle) + particle.place_px
-        return places
-    docked = particle.kind == "docked"
-    d = scene.exosomes.docked_diffusion_um2_s if docked else scene.exosomes.tethered_diffusion_um2_s
-    waits = [max(interval - (SUBSTEPS - 1) * exposure, 0), *[exposure] * (SUBSTEPS - 1)]
-    if not particle.arrived:
-        _arrive(rng, particle, field)
-    for step, wait_s in enumerate(waits):
-        length_um = rng.normal(0, np.sqrt(2 * d * wait_s))
-        vertex = _along(outline, particle.vertex, length_um / pixel)
-        if not field.crowded(particle.cell, on_outline(outline, vertex, 0.0)):
-            particle.vertex = vertex
-        places[step] = on_outline(outline, particle.vertex, STANDOFF_UM / pixel)
-    return places
-
-
-def _arrive(rng: np.random.Generator, particle: Particle, field: _Field) -> None:
-    """Move an arriving exosome to free membrane, if there is some."""
-    particle.arrived = True
-    outline = field.outlines[particle.cell]
-    for _ in range(ARRIVAL_TRIES):
-        if not field.crowded(particle.cell, on_outline(outline, particle.vertex, 0.0)):
-            return
-        particle.vertex = rng.uniform(0, 1)
-
-
-def _along(outline: Floats, part: float, length_px: float) -> float:
-    """Return the place, as a part of the vertices, that lies `length_px` farther along an outline."""
-    closed = np.vstack([outline, outline[:1]])
-    arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
-    vertices = np.arange(len(closed))
-    here = np.interp((part % 1.0) * len(outline), vertices, arc)
-    return float(np.interp((here + length_px) % arc[-1], arc, vertices)) / len(outline)
-
-
-def _within(outline: Floats, particle: Particle) -> Floats:
-    centre = outline.mean(axis=0)
-    return np.asarray(centre + particle.depth * (on_outline(outline, particle.vertex, 0.0) - centre))
-
-
-def on_outline(outline: Floats, part: float, outside_px: float) -> Floats:
-    """Return the point at `part` (0–1) of the vertices of an outline (K, 2), moved outwards, px."""
-    count = len(outline)
-    position = (part % 1.0) * count
-    first = int(position) % count
-    here, after = outline[first], outline[(first + 1) % count]
-    along = after - here
-    point = here + (position - int(position)) * along
-    normal = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-9)
-    return np.asarray(point + outside_px * np.sign(signed_area(outline)) * normal)
-
-
-def _leave(
-    rng: np.random.Generator, scene: Scene, particle: Particle, outline: Floats, share: float
-) -> Sighting:
-    """Move a detached exosome away from its cell, with some diffusion."""
-    vesicles, imaging = scene.exosomes, scene.imaging
-    start = on_outline(outline, particle.vertex, STANDOFF_UM / imaging.pixel_size_um)
-    outwards = on_outline(outline, particle.vertex, 1.0 + STANDOFF_UM / imaging.pixel_size_um) - start
-    spread = np.sqrt(2 * vesicles.leaving_diffusion_um2_s * imaging.frame_interval_s)
-    step_um = vesicles.leaving_speed_um_s * imaging.frame_interval_s * outwards + rng.normal(0, spread, 2)
-    if not particle.place_px.any():
-        particle.place_px = start
-    particle.place_px = particle.place_px + step_um / imaging.pixel_size_um
-    return Sighting(particle, np.repeat(particle.place_px[None], SUBSTEPS, axis=0), "free", share, 0.0)
+def _recycled(rng: np.random.Generator, scene: Scene, cell: int, arrives_s: float) -> Particle:
+    return Particle(
+        "recycled",
+        _brightness(rng, scene),
+        start_s=arrives_s,
+        cell=cell,
+        vertex=rng.uniform(0, 1),
+        speed_um_s=draw_log_uniform(rng, scene.exosomes.labels.uptake_speed_um_s),
+        path_um=RECYCLING_DEPTH_UM,
+    )

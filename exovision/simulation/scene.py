@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, PositiveFloat, ValidationError
 
 from exovision.errors import SettingsError
 from exovision.settings import Stage
+
+
+def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError("the lower limit comes first")
+    return limits
+
+
+Limits = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ordered)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Shares = Annotated[tuple[Share, Share], AfterValidator(_ordered)]
 
 
 class Imaging(Stage):
@@ -79,6 +90,41 @@ class Fates(Stage):
     bleached: float = Field(0.1, ge=0, description="its dye goes out in one step")
     left_focus: float = Field(0.1, ge=0, description="it moves out of focus with a fold of the membrane")
     visible_detachment: float = Field(0.4, ge=0, le=1, description="share of detaching ones seen to leave")
+    fused: float = Field(
+        0.0, ge=0, description="full fusion: all label joins the cell membrane or the cytosol"
+    )
+    hemifused: float = Field(0.0, ge=0, description="the outer leaflet joins, the lumen stays shut")
+    kiss_and_run: float = Field(0.0, ge=0, description="the lumen is lost, the vesicle stays")
+    taken_up: float = Field(0.0, ge=0, description="it moves into the cell")
+    aggregated: float = Field(0.0, ge=0, description="it merges with another docked exosome")
+
+
+class Labels(Stage):
+    """What is labelled, and how the labels behave; pairs are the limits between which vesicles differ."""
+
+    chemistry: Literal["lipid_dye", "lumen", "phluorin", "protein_tag", "dual"] = Field(
+        "lipid_dye", description="label of the exosome channel; dual: lipid dye, and lumen in `content`"
+    )
+    lipid_diffusion_um2_s: Limits = Field((1.0, 1.0), description="of lipid dye in the cell membrane")
+    protein_diffusion_um2_s: Limits = Field((0.15, 0.15), description="of a tagged protein in it")
+    lumen_diffusion_um2_s: Limits = Field((10.0, 10.0), description="of lumen label in the cytosol or medium")
+    quench: Shares = Field((0.8, 0.8), description="share of light lost by crowded lipid dye")
+    lumen_quench: Shares = Field((0.0, 0.0), description="share of light lost by crowded lumen label")
+    phluorin_quench: Shares = Field((0.5, 0.5), description="share of pHluorin's light lost before fusion")
+    release_tau_s: Limits = Field((1.0, 1.0), description="in which label leaves the vesicle by the pore")
+    lumen_tau_s: Limits = Field((0.05, 0.05), description="in which lumen label leaves by the pore")
+    remnant_s: float = Field(60.0, gt=0, description="mean stay after hemifusion or kiss-and-run, beyond 5 s")
+    uptake_speed_um_s: Limits = Field((0.05, 0.2), description="inwards through the membrane")
+    plateau_share: float = Field(0.3, ge=0, le=1, description="share of taken up lipid dye that dequenches")
+    plateau_gain: Limits = Field((2.0, 10.0), description="by which it does, in a closed endosome")
+    plateau_delay_s: float = Field(10.0, gt=0, description="mean time from uptake until it begins to")
+    acid_dimming: float = Field(1 / 9, gt=0, le=1, description="light of pHluorin left in an endosome")
+    acid_tau_s: float = Field(15.0, gt=0, description="in which an endosome turns acid")
+    content_photons_median: float = Field(150.0, gt=0, description="light of one vesicle, content channel")
+    content_background_photons: float = Field(5.0, ge=0, description="even light per pixel, content channel")
+    content_bleed: float = Field(
+        0.02, ge=0, le=1, description="share of exosome light in the content channel, and the reverse"
+    )
 
 
 class Exosomes(Stage):
@@ -108,7 +154,13 @@ class Exosomes(Stage):
     leaving_speed_um_s: float = Field(0.1, gt=0, description="of an exosome that is seen to leave")
     leaving_diffusion_um2_s: float = Field(0.02, ge=0, description="of an exosome that is seen to leave")
     leaving_s: float = Field(14.0, gt=0, description="how long it is seen to leave")
+    surfing_share: float = Field(0.0, ge=0, le=1, description="share of dockings that surf to the cell first")
+    surfing_speed_um_s: Limits = Field((0.02, 0.1), description="along a filopodium towards the body")
+    surfing_path_um: Limits = Field((1.5, 4.0), description="length of the way")
+    recycled_per_cell_hour: float = Field(0.0, ge=0, description="label that comes back from inside")
+    flat_share: float = Field(0.0, ge=0, le=1, description="share on membrane that faces the camera")
     fates: Fates = Fates()
+    labels: Labels = Labels()
 
 
 class Deaths(Stage):

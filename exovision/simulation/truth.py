@@ -19,9 +19,10 @@ from exovision.simulation import truth_fates
 from exovision.simulation.lives import Life
 from exovision.simulation.looks import Image
 from exovision.simulation.optics import ExosomeLight
-from exovision.simulation.particles import Particle, Sighting
+from exovision.simulation.particles import Particle
 from exovision.simulation.scene import Scene
-from exovision.simulation.truth_events import docking_rows
+from exovision.simulation.sightings import Sighting
+from exovision.simulation.truth_events import event_rows
 
 LEAST_SNR = 1.5
 LARGEST_BLUR = 1.5
@@ -112,6 +113,7 @@ class Truth:
             "exosome_id": sighting.particle.exosome_id,
             "state": sighting.state,
             "ignore": sighting.particle.kind == "lysosome"
+            or sighting.spent
             or brightness["snr"] < LEAST_SNR
             or sigma > LARGEST_BLUR * sharp,
         }
@@ -129,7 +131,9 @@ class Truth:
             "background": local / camera.electrons_per_count,
             "sigma_px": sigma,
             "snr": peak / math.sqrt(peak + local + camera.read_noise_electrons**2),
-            "crlb_px": localisation_bound_px(
+            "crlb_px": math.inf
+            if light <= 0
+            else localisation_bound_px(
                 light,
                 sigma_px=sigma,
                 background=local,
@@ -179,8 +183,8 @@ class Truth:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return `spots exosomes events cells fates decoys`, named and typed as in the contract."""
         spots = _finish_spots(pd.DataFrame(self._spots), self.times_s, self.scene)
-        events = docking_rows(spots, self._exosomes, self.times_s, self.scene)
-        cells = _count_dockings(pd.concat(self._cells, ignore_index=True), events)
+        events = event_rows(spots, self._exosomes, self.times_s, self.scene)
+        cells = _count_events(pd.concat(self._cells, ignore_index=True), events)
         return {
             "spots": schema.conform(spots, schema.TRUTH_SPOTS),
             "exosomes": _exosome_rows(spots, events, self._exosomes, self.scene),
@@ -246,21 +250,23 @@ def _linkable(spots: pd.DataFrame) -> NDArray[np.bool_]:
     return linkable
 
 
-def _count_dockings(cells: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-    dockings = events[events["kind"] == "docking"]
-    pairs = (
-        cells[["frame", "cell_id"]]
-        .reset_index()
-        .merge(dockings[["cell_id", "start_frame", "end_frame"]].astype(int), on="cell_id")
-    )
-    now = pairs[pairs["frame"].between(pairs["start_frame"], pairs["end_frame"])]["index"].value_counts()
-    so_far = pairs[pairs["frame"] >= pairs["start_frame"]]["index"].value_counts()
-    return cells.assign(
-        docked_now=now.reindex(cells.index, fill_value=0),
-        dockings_so_far=so_far.reindex(cells.index, fill_value=0),
-        fusions_so_far=0,
-        uptakes_so_far=0,
-    )
+def _count_events(cells: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells of each frame with the dockings there are, and the events there have been, so far."""
+    counted = cells
+    for kind, name in (("docking", "dockings"), ("fusion", "fusions"), ("uptake", "uptakes")):
+        mine = events[events["kind"] == kind]
+        pairs = (
+            cells[["frame", "cell_id"]]
+            .reset_index()
+            .merge(mine[["cell_id", "start_frame", "end_frame"]].astype(int), on="cell_id")
+        )
+        so_far = pairs[pairs["frame"] >= pairs["start_frame"]]["index"].value_counts()
+        if kind == "docking":
+            now = pairs[pairs["frame"].between(pairs["start_frame"], pairs["end_frame"])]
+            here = now["index"].value_counts()
+            counted = counted.assign(docked_now=here.reindex(cells.index, fill_value=0))
+        counted = counted.assign(**{f"{name}_so_far": so_far.reindex(cells.index, fill_value=0)})
+    return counted
 
 
 def _exosome_rows(
@@ -271,8 +277,10 @@ def _exosome_rows(
         "docked": vesicles.docked_diffusion_um2_s,
         "tethered": vesicles.tethered_diffusion_um2_s,
         "beneath": vesicles.beneath_diffusion_um2_s,
+        "recycled": vesicles.docked_diffusion_um2_s,
     }
     kinds = {particle.exosome_id: particle.kind for particle in particles}
+    merged = {particle.exosome_id: particle.absorbed is not None for particle in particles}
     rows = (
         spots.dropna(subset=["exosome_id"])
         .groupby("exosome_id", as_index=False)
@@ -286,8 +294,8 @@ def _exosome_rows(
     )
     kind = rows["exosome_id"].map(kinds)
     rows["diffusion_um2_s"] = kind.map(diffusion).fillna(0.0)
-    rows["comoving"] = kind.isin(["docked", "tethered", "beneath"])
-    rows["aggregate_probability"] = 0.0
+    rows["comoving"] = kind.isin(["docked", "tethered", "beneath", "recycled"])
+    rows["aggregate_probability"] = rows["exosome_id"].map(merged).astype(float)
     dockings = events[events["kind"] == "docking"].set_index("exosome_id")
     rows["dockings"] = rows["exosome_id"].isin(dockings.index).astype(int)
     for name, source in (

@@ -57,7 +57,7 @@ def fate_rows(
     Parameters
     ----------
     cells : DataFrame
-        `frame cell_id dockings_so_far`, a row per cell and frame in view.
+        `frame cell_id dockings_so_far fusions_so_far uptakes_so_far`, a row per cell and frame in view.
     cell_ids : ndarray of shape (N,)
         The id of each row of `lives`.
     lives : sequence of Life
@@ -71,12 +71,13 @@ def fate_rows(
         little was seen to tell.
     """
     rows = cells.groupby("cell_id", as_index=False).agg(
-        first_frame=("frame", "min"), last_frame=("frame", "max"), dockings=("dockings_so_far", "max")
+        first_frame=("frame", "min"),
+        last_frame=("frame", "max"),
+        **{name: (f"{name}_so_far", "max") for name in ("dockings", "fusions", "uptakes")},
     )
     last = len(times_s) - 1
     rows["entry"] = np.where(rows["first_frame"] == 0, "start", "entered_field")
     rows["exit"] = np.where(rows["last_frame"] == last, "movie_end", "left_field")
-    rows = rows.assign(fusions=0, uptakes=0)
     if not lives:
         return schema.conform(rows, schema.FATES)
     number = {int(cell): row for row, cell in enumerate(cell_ids)}

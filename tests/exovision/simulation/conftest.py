@@ -30,6 +30,7 @@ class Played:
     """A simulation that was run: frames (T, Y, X), what lies behind them and the truth's tables."""
 
     exosomes: np.ndarray
+    content: np.ndarray | None
     backdrops: list[Backdrop]
     tables: dict[str, pd.DataFrame]
 
@@ -66,6 +67,10 @@ def play() -> Callable[[Simulation], Played]:
         light = ExosomeLight(np.random.default_rng([simulation.seed, LIGHT]), simulation.scene)
         truth = Truth(simulation.scene, light, simulation.cell_ids)
         made = list(simulation.frames(truth, light))
-        return Played(np.stack([image for _, image in made]), [back for back, _ in made], truth.tables())
+        exosomes, content = (
+            np.stack([images[role] for _, images in made]) if role in simulation.vesicle_roles else None
+            for role in ("exosome", "content")
+        )
+        return Played(exosomes, content, [back for back, _ in made], truth.tables())
 
     return run

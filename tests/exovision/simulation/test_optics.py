@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from exovision.simulation.optics import ExosomeLight, Sensor
-from exovision.simulation.particles import Particle, Sighting
+from exovision.simulation.particles import Particle
 from exovision.simulation.scene import Camera
+from exovision.simulation.sightings import Sighting
 
 SHAPE = (256, 256)
 PLACE = np.array([30.3, 33.8])

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from exovision.numerics.distance import outline_distance
-from exovision.simulation.particles import CLEFT_UM, _along, on_outline, populate, watch
+from exovision.simulation.particles import populate
+from exovision.simulation.places import along_outline, on_outline
+from exovision.simulation.sightings import CLEFT_UM, watch
 
 PIXEL_UM = 0.108
 ANGLES = np.linspace(0, 2 * np.pi, 256, endpoint=False)
@@ -92,7 +94,7 @@ def test_a_step_along_an_outline_is_as_long_however_its_vertices_crowd():
     crowded = np.concatenate([np.linspace(0, 0.01, 100), np.linspace(0.5, 2 * np.pi, 50, endpoint=False)])
     outline = 50 + 20 * np.column_stack([np.sin(crowded), np.cos(crowded)])
     for part, length in [(0.3, 5.0), (0.9, -12.0), (0.0, -1.0), (0.66, 60.0)]:
-        start, end = (on_outline(outline, p, 0.0) - 50 for p in (part, _along(outline, part, length)))
+        start, end = (on_outline(outline, p, 0.0) - 50 for p in (part, along_outline(outline, part, length)))
         turned = np.arctan2(*end) - np.arctan2(*start)
         turned -= 2 * np.pi * np.round((turned - length / 20) / (2 * np.pi))
         assert 20 * turned == pytest.approx(length, abs=0.7)

@@ -3,8 +3,10 @@ import pandas as pd
 import pytest
 
 from exovision import schema
+from exovision.simulation.fates import Course
 from exovision.simulation.particles import Particle
-from exovision.simulation.truth_events import docking_rows
+from exovision.simulation.release import Release
+from exovision.simulation.truth_events import event_rows
 
 INTERVAL_S, FRAMES = 2.0, 20
 TIMES = [INTERVAL_S * t for t in range(FRAMES)]
@@ -34,7 +36,7 @@ def _rows(dark, spots, *particles):
     scene = dark(imaging={"frames": FRAMES, "frame_interval_s": INTERVAL_S})
     for number, particle in enumerate(particles, start=1):
         particle.exosome_id = number
-    return docking_rows(spots, particles, TIMES, scene)
+    return event_rows(spots, particles, TIMES, scene)
 
 
 def _docked(start_s, end_s, cause="bleached", *, leaves_visibly=False):
@@ -94,9 +96,9 @@ def test_dockings_under_three_frames_are_optional_in_slow_movies(dark):
     particle = _docked(5.0, 22.9)
     particle.exosome_id = 1
     times = [6.0 * t for t in range(FRAMES)]
-    assert docking_rows(spots, [particle], times, scene).iloc[0]["optional"]
+    assert event_rows(spots, [particle], times, scene).iloc[0]["optional"]
     particle.end_s = 23.1
-    assert not docking_rows(spots, [particle], times, scene).iloc[0]["optional"]
+    assert not event_rows(spots, [particle], times, scene).iloc[0]["optional"]
 
 
 def test_dockings_that_could_mostly_not_be_seen_are_optional(dark):
@@ -134,3 +136,71 @@ def test_events_are_numbered_in_order_of_time(dark):
     assert table["event_id"].tolist() == [1, 2, 3, 4]
     assert table["exosome_id"].tolist() == [2, 1, 2, 1]
     assert table["start_frame"].is_monotonic_increasing
+
+
+RELEASE = Release(diffusion_um2_s=0.5, quench=0.75, tau_s=0.2)
+
+
+def _burst(dark, spots, *particles):
+    scene = dark(imaging={"frames": 300, "frame_interval_s": 0.1})
+    spots = spots.assign(photons=200.0, background=10.0, time_s=spots["frame"].astype(float) * 0.1)
+    for number, particle in enumerate(particles, start=1):
+        particle.exosome_id = number
+    return event_rows(spots, particles, [0.1 * t for t in range(300)], scene)
+
+
+def test_a_fusion_is_an_event_with_its_true_numbers_and_ends_the_docking(dark):
+    particle = _docked(2.95, 20.05, "fused")
+    particle.course = Course({"exosome": RELEASE})
+    spots = _spots(30, 215)
+    docking, fusion = _burst(dark, spots, particle).iloc[:2].to_dict("records")
+    assert (docking["end_frame"], docking["cause"], docking["alt_end_frame"]) == (200, "fused", 215)
+    assert (fusion["kind"], fusion["start_frame"], fusion["start_s"]) == ("fusion", 200, 20.05)
+    assert (fusion["p_fused"], fusion["censored"], fusion["duration_s"]) == (1.0, "none", 0.0)
+    facts = ("diffusion_um2_s", "dequench_gain", "release_tau_s", "spread_fraction")
+    assert [fusion[name] for name in facts] == [0.5, 4.0, 0.2, 1.0]
+    assert fusion["identifiable"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [("hemifused", "hemifusion"), ("kiss_and_run", "kiss_and_run")],
+)
+def test_what_a_change_leaves_is_lost_later(dark, cause, kind):
+    particle = _docked(2.95, 15.05, cause)
+    particle.course = Course({"exosome": RELEASE} if cause == "hemifused" else {}, remnant_s=6.0)
+    table = _burst(dark, _spots(30, 210), particle)
+    assert table["kind"].tolist() == ["docking", kind, "loss_unresolved"]
+    assert table["start_frame"].tolist() == [30, 150, 210]
+    assert table["end_s"].tolist() == pytest.approx([15.05, 15.05, 21.05])
+    assert not table.iloc[2]["identifiable"] and table.iloc[2]["cause"] == "bleached"
+    unfinished = _docked(2.95, 15.05, cause)
+    unfinished.course = Course(remnant_s=60.0)
+    assert "loss_unresolved" not in _burst(dark, _spots(30, 299), unfinished)["kind"].tolist()
+
+
+def test_exosomes_on_membrane_that_faces_the_camera_fuse_without_a_docking(dark):
+    particle = _docked(2.95, 20.05, "fused")
+    particle.flat, particle.course = True, Course({"exosome": RELEASE})
+    table = _burst(dark, _spots(30, 215).assign(state="under_projection"), particle)
+    assert table["kind"].tolist() == ["fusion"] and table.iloc[0]["start_frame"] == 200
+
+
+def test_surfing_is_an_event_up_to_the_docking(dark):
+    particle = _docked(12.0, 100.0)
+    particle.path_um, particle.speed_um_s = 1.2, 0.12
+    spots = _spots(1, 19)
+    spots["state"] = ["surfing"] * 5 + ["docked"] * 14
+    table = _rows(dark, spots, particle)
+    surfing, docking = table.iloc[0], table.iloc[1]
+    assert (surfing["kind"], surfing["start_frame"], surfing["end_frame"]) == ("surfing", 1, 5)
+    assert surfing["start_s"] == pytest.approx(2.0) and surfing["end_s"] == 12.0
+    assert surfing["optional"] and docking["start_frame"] == 6 and docking["censored"] == "right"
+
+
+def test_recycling_is_the_moment_of_return_and_no_docking(dark):
+    particle = Particle("recycled", 200.0, start_s=12.0, cell=0, speed_um_s=0.2, path_um=2.0)
+    table = _rows(dark, _spots(1, 19).assign(state="inside"), particle)
+    assert table["kind"].tolist() == ["recycling"]
+    assert (table.iloc[0]["start_frame"], table.iloc[0]["end_frame"]) == (5, 5)
+    assert _rows(dark, _spots(1, 5).assign(state="inside"), particle).empty
