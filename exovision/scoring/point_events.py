@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from exovision.numerics.assignment import assign_pairs
 from exovision.schema import EVENT_KINDS
-from exovision.scoring.scores import Value, detection_scores, proportion, rate
+from exovision.scoring.scores import Metric, Value, detection_scores, proportion, rate
 from exovision.scoring.spots import SpotMatch, flag
 
 TOLERANCE_FRAMES = 3
@@ -17,12 +17,14 @@ LINK_WINDOW_FRAMES = 10
 UNRESOLVED = "loss_unresolved"
 FATES = ("detachment", "hemifusion", "fusion", "kiss_and_run", "uptake")
 """Kinds that can be mistaken for each other or for bleaching: `identifiable` decides what is asked."""
+FITTED = ("diffusion_um2_s", "dequench_gain", "release_tau_s", "spread_fraction")
+NONE = "none"
 
 
 def score_point_events(
     truth: pd.DataFrame, result: pd.DataFrame, spots: SpotMatch, exposure_h: float
-) -> dict[str, Value]:
-    """Return precision, recall, F1 and rates of every kind but docking.
+) -> tuple[dict[str, Value], pd.DataFrame]:
+    """Return precision, recall, F1 and rates of every kind but docking, and what each was called.
 
     Parameters
     ----------
@@ -37,8 +39,13 @@ def score_point_events(
     -------
     dict of str to Metric or str
         Per kind `<kind>.precision recall f1 rate_per_cell_h true_rate_per_cell_h false_per_cell_h`, and
-        `loss.unresolved_where_not_identifiable`: true events that nobody could identify and that the program
-        called `loss_unresolved`. A kind that neither table has is absent.
+        `loss.unresolved_where_not_identifiable`: true losses that nobody could identify and that the program
+        called `loss_unresolved`. A kind that neither table has is absent. Further
+        `fusion.precision_at_1_to_4` and `_100`: at so many other events per identifiable fusion; and
+        `coverage.diffusion_um2_s` and the like: true values inside the interval, of events called rightly.
+    DataFrame
+        Counts, truth in rows, called in columns, `none` where there was no call or no event. Events that
+        truth does not call identifiable have rows of their own; optional ones are left out.
 
     Notes
     -----
@@ -53,7 +60,9 @@ def score_point_events(
     values: dict[str, Value] = {}
     for kind in EVENT_KINDS[1:]:
         values |= _score_kind(kind, true, called, near, exposure_h)
-    return {**values, **_unresolved(true, called, near)}
+    values |= _precision_at(values, true, (4, 100))
+    values |= _coverage(true, called, near)
+    return {**values, **_unresolved(true, called, near, spots)}, _confusion(true, called, near)
 
 
 def counts_in_full(truth: pd.DataFrame) -> NDArray[np.bool_]:
@@ -108,9 +117,11 @@ def _score_kind(
     }
 
 
-def _unresolved(true: pd.DataFrame, called: pd.DataFrame, near: pd.DataFrame) -> dict[str, Value]:
+def _unresolved(
+    true: pd.DataFrame, called: pd.DataFrame, near: pd.DataFrame, spots: SpotMatch
+) -> dict[str, Value]:
     hidden = ~flag(true, "identifiable", default=True) & true["kind"].isin((*FATES, UNRESOLVED)).to_numpy()
-    hidden &= ~flag(true, "optional", default=False)
+    hidden &= ~flag(true, "optional", default=False) & _lost(true, spots)
     admitted = near[(called["kind"] == UNRESOLVED).to_numpy(dtype=bool)[near["result_row"]]]
     count = int(hidden[admitted["truth_row"].unique()].sum())
     return {
@@ -118,3 +129,80 @@ def _unresolved(true: pd.DataFrame, called: pd.DataFrame, near: pd.DataFrame) ->
             count, int(hidden.sum()), of="losses that are not identifiable"
         )
     }
+
+
+def _lost(true: pd.DataFrame, spots: SpotMatch) -> NDArray[np.bool_]:
+    """Tell after which events nothing that counts is left of the exosome, shape (N,)."""
+    seen = spots.truth[spots.scored][["exosome_id", "frame"]].dropna()
+    after = true[["exosome_id", "start_frame"]].assign(truth_row=true.index).merge(seen, on="exosome_id")
+    later = after["frame"] - after["start_frame"]
+    still = after.loc[later.between(1, TOLERANCE_FRAMES), "truth_row"].unique()
+    return ~np.isin(np.arange(len(true)), still)
+
+
+def _precision_at(values: dict[str, Value], true: pd.DataFrame, ratios: tuple[int, ...]) -> dict[str, Value]:
+    """Return the precision of fusion calls at set numbers of other events per fusion.
+
+    With the recall R and f false fusion calls per other event, it is R/(R + ratio · f).
+    """
+    recall, false = values.get("fusion.recall"), values.get("fusion.false_per_cell_h")
+    names = [f"fusion.precision_at_1_to_{ratio}" for ratio in ratios]
+    if "fusion.recall" not in values:
+        return dict.fromkeys(names, "neither truth nor result has any fusion")
+    if not isinstance(recall, Metric) or not isinstance(false, Metric):
+        return dict.fromkeys(names, "truth has no fusion events that count, or the exposure is unknown")
+    counted = ~flag(true, "optional", default=False)
+    others = int(((true["kind"] != "fusion").to_numpy(dtype=bool) & counted).sum())
+    spread = proportion(min(false.n, others), others, of="other events")
+    if isinstance(spread, str):
+        return dict.fromkeys(names, spread)
+    return {
+        name: Metric(
+            _weighted(recall.value, ratio * spread.value),
+            _weighted(recall.lo, ratio * spread.hi),
+            _weighted(recall.hi, ratio * spread.lo),
+            recall.n + others,
+        )
+        for name, ratio in zip(names, ratios)
+    }
+
+
+def _weighted(right: float, wrong: float) -> float:
+    return right / (right + wrong) if right + wrong > 0 else 0.0
+
+
+def _coverage(true: pd.DataFrame, called: pd.DataFrame, near: pd.DataFrame) -> dict[str, Value]:
+    """Return how often the truth lies in the interval, over events called by their true kind."""
+    same = true["kind"].to_numpy()[near["truth_row"]] == called["kind"].to_numpy()[near["result_row"]]
+    pairs = near[same].sort_values("apart").drop_duplicates("truth_row")
+    values: dict[str, Value] = {}
+    for name in FITTED:
+        ends = [f"{name}_{end}" for end in ("lo", "hi")]
+        if not ({name, *ends} <= {*true.dropna(axis=1, how="all"), *called.dropna(axis=1, how="all")}):
+            values[f"coverage.{name}"] = f"neither truth nor result has any {name}, or only one of them"
+            continue
+        of = f"events called rightly with an interval of {name}"
+        real = true[name].to_numpy(dtype=np.float64)[pairs["truth_row"]]
+        low, high = (called[end].to_numpy(dtype=np.float64)[pairs["result_row"]] for end in ends)
+        known = np.isfinite(real) & np.isfinite(low) & np.isfinite(high)
+        inside = known & (low <= real) & (real <= high)
+        values[f"coverage.{name}"] = proportion(int(inside.sum()), int(known.sum()), of=of)
+    return values
+
+
+def _confusion(true: pd.DataFrame, called: pd.DataFrame, near: pd.DataFrame) -> pd.DataFrame:
+    kinds = true["kind"].to_numpy(dtype=object), called["kind"].to_numpy(dtype=object)
+    pairs = near.assign(other=kinds[0][near["truth_row"]] != kinds[1][near["result_row"]])
+    best = pairs.sort_values(["other", "apart"]).drop_duplicates("truth_row").set_index("truth_row")
+    told = counts_in_full(true.assign(optional=False))
+    rows = pd.DataFrame(
+        {
+            "truth": [kind if sure else f"{kind}, not identifiable" for kind, sure in zip(kinds[0], told)],
+            "called": NONE,
+        }
+    )
+    rows.loc[best.index, "called"] = kinds[1][best["result_row"]]
+    alone = called[~called.index.isin(near["result_row"])]
+    unasked = pd.DataFrame({"truth": NONE, "called": alone["kind"].to_numpy(dtype=object)})
+    rows = pd.concat([rows[~flag(true, "optional", default=False)], unasked], ignore_index=True)
+    return pd.crosstab(rows["truth"], rows["called"])

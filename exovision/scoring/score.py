@@ -58,7 +58,9 @@ def score_pool(pooled: Pool, *, notes: tuple[str, ...] = ()) -> Scores:
     else:
         values |= score_spots(spots, truth.get("decoys")) | score_linking(spots)
         states, tables["states_confusion"] = score_states(spots)
-        values |= states | _score_events(pooled, spots)
+        events, confusion = _score_events(pooled, spots)
+        values |= states | events
+        tables |= {} if confusion is None else {"events_confusion": confusion}
     if pooled.cells is None:
         values["cells.ap50"] = "cell_labels.ome.tif is not in both folders of every movie"
         notes = (*notes, "without label images in both folders the cell of an event is not checked")
@@ -75,12 +77,12 @@ def _spots(result: Mapping[str, pd.DataFrame], truth: Mapping[str, pd.DataFrame]
     return match_spots(truth["spots"], result["spots"], truth.get("decoys"))
 
 
-def _score_events(pooled: Pool, spots: SpotMatch) -> dict[str, Value]:
+def _score_events(pooled: Pool, spots: SpotMatch) -> tuple[dict[str, Value], pd.DataFrame | None]:
     for side, tables in (("truth", pooled.truth), ("result", pooled.result)):
         if "events" not in tables:
-            return {"docking.f1": f"events.csv is not in the {side} folder of every movie"}
+            return {"docking.f1": f"events.csv is not in the {side} folder of every movie"}, None
         if "exosome_id" not in tables["spots"]:
-            return {"docking.f1": f"the spots of the {side} have no exosome_id"}
+            return {"docking.f1": f"the spots of the {side} have no exosome_id"}, None
     cells = None if pooled.cells is None else pooled.cells.pairs
     true, called = (
         schema.conform(t["events"], {"cell_id": schema.INT, **_types(t["events"])})
@@ -89,14 +91,16 @@ def _score_events(pooled: Pool, spots: SpotMatch) -> dict[str, Value]:
     match = match_dockings(true, called, spots, cells)
     false = int((match.result["verdict"] == "false").sum())
     hours = pooled.exposure_h
-    return {
+    points, confusion = score_point_events(true, called, spots, hours)
+    values = {
         **score_dockings(match, cells),
         "docking.rate_per_cell_h": rate(len(match.result), hours),
         "docking.true_rate_per_cell_h": rate(len(match.truth), hours),
         "docking.false_per_cell_h": rate(false, hours),
         "exposure.cell_h": Metric(hours) if hours > 0 else "no cells with two or more frame times",
-        **score_point_events(true, called, spots, hours),
+        **points,
     }
+    return values, confusion
 
 
 def _types(table: pd.DataFrame) -> dict[str, str]:

@@ -59,3 +59,46 @@ def test_an_optional_event_counts_neither_way(example):
 def test_one_call_serves_one_true_event(example):
     truth = {"events": example.add_event(kind="fusion", exosome_id=4, start_frame=28, identifiable=True)}
     assert example.score(truth=truth)["fusion.recall"].value == 0.5
+
+
+def test_a_change_after_which_the_exosome_is_still_seen_is_no_loss(example):
+    name = "loss.unresolved_where_not_identifiable"
+    early = example.add_event(kind="hemifusion", exosome_id=4, start_frame=20, identifiable=False)
+    late = example.add_event(kind="hemifusion", exosome_id=4, start_frame=30, identifiable=False)
+    assert example.score(truth={"events": early})[name].n == 1
+    assert example.score(truth={"events": late})[name].n == 2
+
+
+def test_precision_of_fusion_is_weighted_to_set_numbers_of_other_events(example):
+    perfect = example.score()
+    assert perfect["fusion.precision_at_1_to_100"].value == 1.0
+    assert perfect["fusion.precision_at_1_to_100"].lo < perfect["fusion.precision_at_1_to_4"].lo < 1
+    wrong = example.with_event(3, "loss_unresolved", kind="fusion")
+    scores = example.score(events=wrong)
+    assert scores["fusion.precision_at_1_to_4"].value == pytest.approx(1 / (1 + 4 * 0.5))
+    assert scores["fusion.precision_at_1_to_100"].value == pytest.approx(1 / (1 + 100 * 0.5))
+
+
+def test_the_confusion_shows_what_each_kind_was_called(example):
+    wrong = example.with_event(3, "loss_unresolved", kind="fusion")
+    table = example.score(events=wrong).tables["events_confusion"]
+    assert table.loc["loss_unresolved", "fusion"] == 1
+    assert table.loc["fusion", "fusion"] == 1 and table.loc["detachment", "detachment"] == 1
+    assert table.to_numpy().sum() == 3
+
+
+def test_the_confusion_shows_missed_and_invented_events(example):
+    missed = example.score(events=example.without_event(4, "fusion")).tables["events_confusion"]
+    assert missed.loc["fusion", "none"] == 1
+    more = example.add_event(kind="fusion", exosome_id=2, start_frame=10)
+    assert example.score(events=more).tables["events_confusion"].loc["none", "fusion"] == 1
+
+
+@pytest.mark.parametrize(("low", "high", "covered"), [(0.5, 2.0, 1.0), (1.1, 2.0, 0.0), (0.5, 0.9, 0.0)])
+def test_intervals_should_hold_the_truth(example, low, high, covered):
+    truth = {"events": example.with_event(4, "fusion", diffusion_um2_s=1.0)}
+    limits = {"diffusion_um2_s": 1.0, "diffusion_um2_s_lo": low, "diffusion_um2_s_hi": high}
+    scores = example.score(truth=truth, events=example.with_event(4, "fusion", **limits))
+    assert scores["coverage.diffusion_um2_s"].value == covered
+    assert scores["coverage.diffusion_um2_s"].n == 1
+    assert "coverage.dequench_gain" in scores.absent
