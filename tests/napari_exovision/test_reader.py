@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Layer
+from napari_exovision import samples
 from napari_exovision.opening import open_movie, open_movies
 from napari_exovision.reader import get_reader
-from napari_exovision.samples import docking
+from napari_exovision.samples import Recipe, docking
 
 import exovision
 from exovision.errors import InputError
@@ -60,3 +61,14 @@ def test_a_file_with_two_readings_is_refused_with_them(tmp_path: Path) -> None:
 
 def test_the_sample_is_the_bundled_movie() -> None:
     assert len(docking()) == 2
+
+
+def test_a_simulated_sample_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setattr(samples, "RECIPES", {"fusion": Recipe("fusion", frames=2, seed=1)})
+    layers = samples.fusion()
+    assert [data.shape for data, _, _ in layers] == [(2, 256, 256)] * 2
+    made = samples.simulated("fusion")
+    before = made.stat().st_mtime_ns
+    assert len(samples.fusion()) == 2 and made.stat().st_mtime_ns == before
+    assert [entry.name for entry in made.parents[1].iterdir()] == ["fusion"]
