@@ -47,7 +47,7 @@ from exovision.scoring.scores import Metric, Scores, rate
 from exovision.scoring.spots import match_spots
 from exovision.simulation.event_patches import event_patches
 from exovision.simulation.fates import Course
-from exovision.simulation.identifiable import View, look_alike_aucs
+from exovision.simulation.identifiable import View, fate_auc
 from exovision.simulation.movie import simulate, write
 from exovision.simulation.release import Optics, Release
 from exovision.simulation.scene import Labels, Scene, load_scene
@@ -70,7 +70,7 @@ WHOLE = (
 GRID = {
     "diffusion_um2_s": (0.15, 1.0),
     "gain": (1.0, 3.0),
-    "frame_interval_s": (0.1, 0.5, 1.0, 5.0),
+    "frame_interval_s": (0.1, 1.0, 5.0),
     "photons": (100.0, 300.0),
 }
 
@@ -187,16 +187,15 @@ def _ideal_aucs(events: pd.DataFrame, spots: pd.DataFrame, scene: Scene) -> list
         )
         labels = scene.exosomes.labels.model_copy(update={"chemistry": "lipid_dye"})
         if view.ages_s.size:
-            found.append(look_alike_aucs("fused", Course({"exosome": release}), labels, view)["bleached"])
+            found.append(fate_auc("fused", "bleached", Course({"exosome": release}), labels, view))
     return found
 
 
 def _ranked(truth: Folder, spots: pd.DataFrame, events: pd.DataFrame) -> tuple[Any, Any]:
     """Return how likely a fusion the program held each true loss, 0 where it saw none, and which are."""
     true = truth.tables["events"]
-    asked = true["kind"].isin(LOSSES).to_numpy() & (
-        counts_in_full(true) | (true["kind"] != "fusion").to_numpy()
-    )
+    fused = (true["kind"] == "fusion").to_numpy(dtype=bool)
+    asked = true["kind"].isin(LOSSES).to_numpy() & (counts_in_full(true) | ~fused)
     asked &= ~true["optional"].fillna(False).to_numpy(dtype=bool)
     events = events[(events["kind"] != "docking").to_numpy(dtype=bool)].reset_index(drop=True)
     near = near_events(true, events, match_spots(truth.tables["spots"], spots))
@@ -332,7 +331,7 @@ def _grid(options: argparse.Namespace, work: Path) -> dict[str, Any]:
                 "gain": gain,
                 "frame_interval_s": interval_s,
                 "photons": photons,
-                "ideal": _grid_ideal(conditions, options.grid_events // 10),
+                "ideal": _grid_ideal(conditions, options.grid_events // 20),
                 "trace only": area_under_curve(trained.probability(trace), fused),
             }
         )
@@ -356,7 +355,7 @@ def _grid_ideal(conditions: PatchConditions, count: int) -> float:
             read_noise=only.camera.read_noise_electrons,
         )
         release = Release(row["diffusion_um2_s"], 1 - 1 / row["dequench_gain"], row["release_tau_s"])
-        found.append(look_alike_aucs("fused", Course({"exosome": release}), only.labels, view)["bleached"])
+        found.append(fate_auc("fused", "bleached", Course({"exosome": release}), only.labels, view))
     return float(np.mean(found))
 
 
