@@ -56,7 +56,7 @@ def score_point_events(
     """
     true = truth[(truth["kind"] != "docking").fillna(False).to_numpy(dtype=bool)].reset_index(drop=True)
     called = result[(result["kind"] != "docking").fillna(False).to_numpy(dtype=bool)].reset_index(drop=True)
-    near = _near(true, called, spots)
+    near = near_events(true, called, spots)
     values: dict[str, Value] = {}
     for kind in EVENT_KINDS[1:]:
         values |= _score_kind(kind, true, called, near, exposure_h)
@@ -71,8 +71,21 @@ def counts_in_full(truth: pd.DataFrame) -> NDArray[np.bool_]:
     return ~flag(truth, "optional", default=False) & (told | ~truth["kind"].isin(FATES).to_numpy())
 
 
-def _near(true: pd.DataFrame, called: pd.DataFrame, spots: SpotMatch) -> pd.DataFrame:
-    """Return the pairs of events on one exosome at about the same frame: `truth_row result_row apart`."""
+def near_events(true: pd.DataFrame, called: pd.DataFrame, spots: SpotMatch) -> pd.DataFrame:
+    """Pair events on one exosome at about the same frame.
+
+    Parameters
+    ----------
+    true, called : DataFrame
+        Events, rows numbered from 0.
+    spots : SpotMatch
+        Matched spots, both tables with `exosome_id`.
+
+    Returns
+    -------
+    DataFrame
+        `truth_row result_row apart`: every pair at most 3 frames apart; an event may be in several.
+    """
     matched = spots.pairs
     shared = pd.DataFrame(
         {

@@ -95,10 +95,11 @@ def identifiable(cause: str, course: Course, labels: Labels, view: View) -> bool
 
 def look_alike_aucs(cause: str, course: Course, labels: Labels, view: View) -> dict[str, float]:
     """Return the ideal observer's area under the curve between a fate and each of its look-alikes."""
-    return {other: _auc(cause, other, course, labels, view) for other in LOOK_ALIKES[cause]}
+    return {other: fate_auc(cause, other, course, labels, view) for other in LOOK_ALIKES[cause]}
 
 
-def _auc(cause: str, other: str, course: Course, labels: Labels, view: View) -> float:
+def fate_auc(cause: str, other: str, course: Course, labels: Labels, view: View) -> float:
+    """Return the ideal observer's area under the curve between two fates of one vesicle."""
     auc = 0.5
     for stage in STAGES:
         seen = replace(view, ages_s=view.ages_s[:stage])
