@@ -21,7 +21,7 @@ from exovision.death.markov import (
     rates_per_h,
     smooth,
 )
-from exovision.death.onset import NOWHEN, Moment, earliest, find_change, first_lasting
+from exovision.death.onset import NOWHEN, Moment, combine, find_change, first_lasting
 from exovision.death.stains import Stain, measure_stains, without_pulses
 from exovision.settings import DeathSettings
 
@@ -32,9 +32,8 @@ AFTER_CALL_S = 3600.0
 """How much after the call the change-point is sought in: the new level must be seen."""
 LEAST_SPREAD = 0.06
 """Relative standard deviation of a live cell's area or nuclear brightness, at least."""
-LAG_S, LAG_SCALE_S, LARGEST_LAG_LOGIT = 1200.0, 600.0, 3.0
+LAG_S, LAG_SCALE_S, LARGEST_LOGIT = 1200.0, 300.0, 4.0
 """Annexin this long before PI speaks for apoptosis, both together for lysis."""
-SIGNS_BEFORE_S = 1200.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,9 @@ class Panel:
         return self.judged or {"annexin", "pi"} <= set(self.stains) or "caspase" in self.stains
 
 
-def make_panel(cells: pd.DataFrame, tracks: list[Ints], settings: DeathSettings, *, nuclei_only: bool) -> Panel:
+def make_panel(
+    cells: pd.DataFrame, tracks: list[Ints], settings: DeathSettings, *, nuclei_only: bool
+) -> Panel:
     """Gather stains and signals of a movie's table of cells."""
     times_s = cells["time_s"].to_numpy(dtype=np.float64)
     stains = {
@@ -175,9 +176,7 @@ def decode_cells(
     return found
 
 
-def _judge(
-    rows: Ints, posterior: Floats, times_s: Floats, panel: Panel, settings: DeathSettings
-) -> Death:
+def _judge(rows: Ints, posterior: Floats, times_s: Floats, panel: Panel, settings: DeathSettings) -> Death:
     """Say whether, when and how one cell died."""
     dying = posterior[:, DEAD].sum(axis=1)
     probability = float(dying[-1])
@@ -187,11 +186,12 @@ def _judge(
     if not called:
         return Death(probability, False, None, np.nan, NOWHEN, NOWHEN, np.nan, {})
     call_s = float(times_s[np.argmax(dying >= 0.5)])
-    signs = _signs(rows, times_s, call_s, panel, settings)
+    near = (times_s >= call_s - 3600 * settings.onset_window_h) & (times_s <= call_s + AFTER_CALL_S)
+    signs = _signs(rows[near], times_s[near], panel)
     if dying[0] >= 0.5:
         onset = Moment(call_s, call_s, call_s)
     else:
-        onset = earliest(list(signs.values()), times_s, call_s)
+        onset = combine(signs, times_s[near], call_s)
     permeable = _permeable(rows, times_s, panel)
     starts = {name: float(t[np.searchsorted(np.cumsum(w), 0.5)]) for name, (t, w) in signs.items()}
     apoptotic = _apoptotic(posterior, dying, starts.get("annexin"), permeable)
@@ -199,12 +199,9 @@ def _judge(
     return Death(probability, True, mode, apoptotic, onset, permeable, call_s, starts)
 
 
-def _signs(
-    rows: Ints, times_s: Floats, call_s: float, panel: Panel, settings: DeathSettings
-) -> dict[str, tuple[Floats, Floats]]:
-    """Return the change-points of every signal around the call."""
-    near = (times_s >= call_s - 3600 * settings.onset_window_h) & (times_s <= call_s + AFTER_CALL_S)
-    changes = {name: find_change(signal[rows][near], times_s[near]) for name, signal in panel.signals.items()}
+def _signs(rows: Ints, times_s: Floats, panel: Panel) -> dict[str, tuple[Floats, Floats]]:
+    """Return the change-points of every signal in some of a cell's frames."""
+    changes = {name: find_change(signal[rows], times_s) for name, signal in panel.signals.items()}
     return {name: change for name, change in changes.items() if change is not None}
 
 
@@ -221,10 +218,10 @@ def _apoptotic(posterior: Floats, dying: Floats, annexin_s: float | None, permea
     """Return the probability that a death was apoptotic: from the states, and annexin's lead over PI."""
     dead = dying >= 0.5
     paths = [posterior[dead][:, path].sum() for path in (APOPTOTIC_PATH, LYTIC_PATH)]
-    logit = float(np.log(paths[0] + 1e-3) - np.log(paths[1] + 1e-3))
+    logit = float(np.clip(np.log(paths[0] + 1e-3) - np.log(paths[1] + 1e-3), -LARGEST_LOGIT, LARGEST_LOGIT))
     if annexin_s is not None and np.isfinite(permeable.time_s):
         lead = (permeable.time_s - annexin_s - LAG_S) / LAG_SCALE_S
-        logit += float(np.clip(lead, -LARGEST_LAG_LOGIT, LARGEST_LAG_LOGIT))
+        logit += float(np.clip(lead, -LARGEST_LOGIT, LARGEST_LOGIT))
     return float(1 / (1 + np.exp(-logit)))
 
 

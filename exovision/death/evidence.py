@@ -28,31 +28,67 @@ LOOKS_LIKE: Mapping[str, tuple[float, float, float, float, float]] = {
 """What a cell in each state is taken for, frame by frame: live, mitotic, apoptotic, lytic, debris."""
 STAINED: Mapping[str, dict[str, float]] = {
     "annexin": {
-        **{"live": 0.01, "mitotic": 0.01, "early": 0.5, "late": 0.97, "secondary": 0.98},
-        **{"swelling": 0.1, "lytic": 0.9, "debris": 0.8},
+        "live": 0.01,
+        "mitotic": 0.01,
+        "early": 0.5,
+        "late": 0.97,
+        "secondary": 0.98,
+        "swelling": 0.1,
+        "lytic": 0.9,
+        "debris": 0.8,
     },
     "caspase": {
-        **{"live": 0.01, "mitotic": 0.01, "early": 0.75, "late": 0.95, "secondary": 0.9},
-        **{"swelling": 0.03, "lytic": 0.03, "debris": 0.5},
+        "live": 0.01,
+        "mitotic": 0.01,
+        "early": 0.75,
+        "late": 0.95,
+        "secondary": 0.9,
+        "swelling": 0.03,
+        "lytic": 0.03,
+        "debris": 0.5,
     },
     "pi": {
-        **{"live": 0.005, "mitotic": 0.005, "early": 0.01, "late": 0.02, "secondary": 0.98},
-        **{"swelling": 0.05, "lytic": 0.97, "debris": 0.7},
+        "live": 0.005,
+        "mitotic": 0.005,
+        "early": 0.01,
+        "late": 0.02,
+        "secondary": 0.98,
+        "swelling": 0.05,
+        "lytic": 0.97,
+        "debris": 0.7,
     },
 }
 """How often a cell in each state is stained."""
 Shapes = Mapping[str, tuple[float, float]]
 CELL_AREA: Shapes = {
-    **{"live": (0.0, 0.15), "mitotic": (-0.25, 0.2), "early": (-0.2, 0.25), "late": (-0.5, 0.25)},
-    **{"secondary": (-0.5, 0.3), "swelling": (0.15, 0.2), "lytic": (0.1, 0.3), "debris": (-0.5, 0.5)},
+    "live": (0.0, 0.15),
+    "mitotic": (-0.25, 0.2),
+    "early": (-0.2, 0.25),
+    "late": (-0.5, 0.25),
+    "secondary": (-0.5, 0.3),
+    "swelling": (0.05, 0.18),
+    "lytic": (0.05, 0.25),
+    "debris": (-0.5, 0.5),
 }
 NUCLEUS_AREA: Shapes = {
-    **{"live": (0.0, 0.15), "mitotic": (-0.7, 0.6), "early": (-0.3, 0.3), "late": (-0.7, 0.3)},
-    **{"secondary": (-0.7, 0.4), "swelling": (0.1, 0.2), "lytic": (0.0, 0.3), "debris": (-0.8, 0.6)},
+    "live": (0.0, 0.15),
+    "mitotic": (-0.7, 0.6),
+    "early": (-0.3, 0.3),
+    "late": (-0.7, 0.3),
+    "secondary": (-0.7, 0.4),
+    "swelling": (0.05, 0.18),
+    "lytic": (0.0, 0.25),
+    "debris": (-0.8, 0.6),
 }
 NUCLEUS_LIGHT: Shapes = {
-    **{"live": (0.0, 0.15), "mitotic": (0.6, 0.4), "early": (0.3, 0.3), "late": (0.6, 0.3)},
-    **{"secondary": (0.4, 0.4), "swelling": (-0.1, 0.2), "lytic": (-0.5, 0.4), "debris": (-0.3, 0.7)},
+    "live": (0.0, 0.15),
+    "mitotic": (0.6, 0.4),
+    "early": (0.3, 0.3),
+    "late": (0.6, 0.3),
+    "secondary": (0.4, 0.4),
+    "swelling": (-0.1, 0.2),
+    "lytic": (-0.5, 0.4),
+    "debris": (-0.3, 0.7),
 }
 """Mean and standard deviation of the logarithm of area or brightness relative to the cell's own past."""
 OUTLIERS, OUTLIER_RANGE = 0.1, 4.0

@@ -90,7 +90,9 @@ def _fill_cells(cells: pd.DataFrame, decoded: list[Decoded], settings: DeathSett
 
 def _fill_fates(fates: pd.DataFrame, decoded: dict[int, Decoded]) -> pd.DataFrame:
     facts = pd.DataFrame(
-        [_facts(decoded.get(int(cell))) for cell in fates["cell_id"]], index=fates.index, columns=list(_facts(None))
+        [_facts(decoded.get(int(cell))) for cell in fates["cell_id"]],
+        index=fates.index,
+        columns=list(_facts(None)),
     )
     died = facts.pop("died").fillna(False).to_numpy(dtype=bool)
     exits = fates["exit"].where(~died, "died")
@@ -118,13 +120,19 @@ def _summarise(
     hours = _cell_hours(cells)
     modes = pd.Series([one.death.mode for one in called.values()], dtype="object").value_counts()
     return {
-        "told_by": [*(["morphology"] if panel.judged else []), *panel.stains, *(["nucleus"] if panel.nuclei_only else [])],
+        "told_by": [
+            *(["morphology"] if panel.judged else []),
+            *panel.stains,
+            *(["nucleus"] if panel.nuclei_only else []),
+        ],
         "deaths": len(called),
         "divisions": int((fates["exit"] == "divided").sum()),
         "cell_hours": hours,
         "modes": {str(name): int(n) for name, n in modes.items()},
         "expected_false": float(sum(1 - one.death.probability for one in called.values())),
-        "expected_missed": float(sum(one.death.probability for one in decoded.values() if not one.death.called)),
+        "expected_missed": float(
+            sum(one.death.probability for one in decoded.values() if not one.death.called)
+        ),
         "calls": [_call(cell, one) for cell, one in called.items()],
         "warnings": _warnings(cells, called, panel),
     }

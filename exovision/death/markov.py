@@ -15,8 +15,14 @@ LIVE, MITOTIC, EARLY, LATE, SECONDARY, SWELLING, LYTIC, DEBRIS = range(len(STATE
 DEAD = (EARLY, LATE, SECONDARY, SWELLING, LYTIC, DEBRIS)
 APOPTOTIC_PATH, LYTIC_PATH = (EARLY, LATE, SECONDARY), (SWELLING, LYTIC)
 NAMES = {
-    **{"live": "live", "mitotic": "mitotic", "early": "early_apoptotic", "late": "late_apoptotic"},
-    **{"secondary": "secondary_necrotic", "swelling": "lytic", "lytic": "lytic", "debris": "debris"},
+    "live": "live",
+    "mitotic": "mitotic",
+    "early": "early_apoptotic",
+    "late": "late_apoptotic",
+    "secondary": "secondary_necrotic",
+    "swelling": "lytic",
+    "lytic": "lytic",
+    "debris": "debris",
 }
 """The contract's state of each hidden one."""
 

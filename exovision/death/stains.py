@@ -13,7 +13,7 @@ from exovision.settings import DeathSettings
 Floats = NDArray[np.float64]
 
 DEATH_STAINS = ("annexin", "caspase", "pi")
-OWN_QUANTILE = 0.2
+OWN_QUANTILE = 0.05
 """Of a cell's brightness over its track: what it shows while alive."""
 LIVE_QUANTILE = 0.25
 """Of these between cells: a live cell's, also where most of the cells die."""
