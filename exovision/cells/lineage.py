@@ -132,13 +132,13 @@ def find_divisions(
 def _split(cells: pd.DataFrame) -> list[_Track]:
     return [
         _Track(
-            int(cell_id),
+            int(rows["cell_id"].iloc[0]),
             rows["frame"].to_numpy(dtype=np.int64),
             rows["time_s"].to_numpy(dtype=np.float64),
             rows[["y_um", "x_um"]].to_numpy(dtype=np.float64),
             rows["area_um2"].to_numpy(dtype=np.float64),
         )
-        for cell_id, rows in cells.sort_values("frame").groupby("cell_id")
+        for _, rows in cells.sort_values("frame").groupby("cell_id")
     ]
 
 
@@ -158,6 +158,7 @@ def _parent_of(
         if not end or start - parent.frames[end - 1] > settings.max_gap_frames + 1:
             continue
         before = parent.part(parent.cell_id, slice(0, end))
+        sisters: list[tuple[int | None, _Track]]
         if end < len(parent.frames):
             sisters = [] if keep_ids else [(None, parent.part(0, slice(end, None)))]
         else:

@@ -109,6 +109,12 @@ class Panel:
     nuclei_only: bool
 
     @property
+    def means(self) -> list[str]:
+        """What deaths are told by."""
+        looks = [*(["morphology"] if self.judged else []), *(["nucleus"] if self.nuclei_only else [])]
+        return [*looks, *self.stains]
+
+    @property
     def tells_death(self) -> bool:
         """Whether death can be told at all: by morphology, a stain, or the nuclei's own light."""
         return self.judged or bool(self.stains) or self.nuclei_only
@@ -188,10 +194,8 @@ def _judge(rows: Ints, posterior: Floats, times_s: Floats, panel: Panel, setting
     call_s = float(times_s[np.argmax(dying >= 0.5)])
     near = (times_s >= call_s - 3600 * settings.onset_window_h) & (times_s <= call_s + AFTER_CALL_S)
     signs = _signs(rows[near], times_s[near], panel)
-    if dying[0] >= 0.5:
-        onset = Moment(call_s, call_s, call_s)
-    else:
-        onset = combine(signs, times_s[near], call_s)
+    at_first = Moment(call_s, call_s, call_s)
+    onset = at_first if dying[0] >= 0.5 else combine(signs, times_s[near], call_s)
     permeable = _permeable(rows, times_s, panel)
     starts = {name: float(t[np.searchsorted(np.cumsum(w), 0.5)]) for name, (t, w) in signs.items()}
     apoptotic = _apoptotic(posterior, dying, starts.get("annexin"), permeable)

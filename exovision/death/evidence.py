@@ -60,16 +60,6 @@ STAINED: Mapping[str, dict[str, float]] = {
 }
 """How often a cell in each state is stained."""
 Shapes = Mapping[str, tuple[float, float]]
-CELL_AREA: Shapes = {
-    "live": (0.0, 0.15),
-    "mitotic": (-0.25, 0.2),
-    "early": (-0.2, 0.25),
-    "late": (-0.5, 0.25),
-    "secondary": (-0.5, 0.3),
-    "swelling": (0.05, 0.18),
-    "lytic": (0.05, 0.25),
-    "debris": (-0.5, 0.5),
-}
 NUCLEUS_AREA: Shapes = {
     "live": (0.0, 0.15),
     "mitotic": (-0.7, 0.6),
@@ -91,6 +81,8 @@ NUCLEUS_LIGHT: Shapes = {
     "debris": (-0.3, 0.7),
 }
 """Mean and standard deviation of the logarithm of area or brightness relative to the cell's own past."""
+DARK = 0.95
+"""Share of the dimmest nucleus' brightness that is background."""
 OUTLIERS, OUTLIER_RANGE = 0.1, 4.0
 """Share of measurements that say nothing, and the range over which they lie."""
 
@@ -127,9 +119,9 @@ def gather(
     total += _from_looks(cells, judged)
     for role, stain in stains.items():
         total += _from_stain(stain.log_odds(), STAINED[role])
-    share = np.where(judged, 0.5, 1.0)[:, None]
-    for values, shapes in _shapes(cells, nuclei_only):
-        total += share * _from_past(values, tracks, shapes)
+    if nuclei_only:
+        for values, shapes in _nuclear(cells):
+            total[~judged] += _from_past(values, tracks, shapes)[~judged]
     return total * _weights(cells["time_s"].to_numpy(dtype=np.float64), tracks, appearance_s)[:, None]
 
 
@@ -153,13 +145,10 @@ def _from_stain(log_odds: Floats, stained: Mapping[str, float]) -> Floats:
     return np.asarray(np.log(chance * odds + (1 - chance) / odds))
 
 
-def _shapes(cells: pd.DataFrame, nuclei_only: bool) -> list[tuple[Floats, Shapes]]:
-    area = cells["area_um2"].to_numpy(dtype=np.float64)
-    found = [(area, NUCLEUS_AREA if nuclei_only else CELL_AREA)]
-    if nuclei_only and "mean_nucleus" in cells:
-        light = cells["mean_nucleus"].to_numpy(dtype=np.float64)
-        found.append((light - 0.95 * np.nanmin(light), NUCLEUS_LIGHT))
-    return found
+def _nuclear(cells: pd.DataFrame) -> list[tuple[Floats, Shapes]]:
+    """Return area and brightness of nuclei: an outline of whole cells says too little to count."""
+    area, light = (cells[name].to_numpy(dtype=np.float64) for name in ("area_um2", "mean_nucleus"))
+    return [(area, NUCLEUS_AREA), (light - DARK * np.nanmin(light), NUCLEUS_LIGHT)]
 
 
 def _from_past(values: Floats, tracks: list[Ints], shapes: Shapes) -> Floats:

@@ -64,10 +64,8 @@ def find_deaths(
     """
     cells = cells.reset_index(drop=True)
     order = cells.sort_values(["cell_id", "frame"], kind="stable")
-    groups = order.groupby("cell_id", sort=True).indices
-    index = order.index.to_numpy(dtype=np.int64)
-    tracks = [index[groups[cell]] for cell in sorted(groups)]
-    ids = np.array(sorted(groups), dtype=np.int64)
+    ids, starts = np.unique(order["cell_id"].to_numpy(dtype=np.int64), return_index=True)
+    tracks = np.split(order.index.to_numpy(dtype=np.int64), starts[1:]) if len(ids) else []
     nuclei_only = nuclei_only and "mean_nucleus" in cells
     panel = make_panel(cells, tracks, settings, nuclei_only=nuclei_only)
     entry = dict(zip(fates["cell_id"], fates["entry"]))
@@ -89,11 +87,8 @@ def _fill_cells(cells: pd.DataFrame, decoded: list[Decoded], settings: DeathSett
 
 
 def _fill_fates(fates: pd.DataFrame, decoded: dict[int, Decoded]) -> pd.DataFrame:
-    facts = pd.DataFrame(
-        [_facts(decoded.get(int(cell))) for cell in fates["cell_id"]],
-        index=fates.index,
-        columns=list(_facts(None)),
-    )
+    rows = [_facts(decoded.get(int(cell))) for cell in fates["cell_id"]]
+    facts = pd.DataFrame(rows, index=fates.index, columns=list(_facts(None)))
     died = facts.pop("died").fillna(False).to_numpy(dtype=bool)
     exits = fates["exit"].where(~died, "died")
     return schema.conform(fates.assign(**facts, exit=exits), schema.FATES)
@@ -117,22 +112,17 @@ def _summarise(
 ) -> dict[str, Any]:
     """Return what the report prints of deaths."""
     called = {cell: one for cell, one in decoded.items() if one.death.called}
+    missed = [one for one in decoded.values() if not one.death.called]
     hours = _cell_hours(cells)
     modes = pd.Series([one.death.mode for one in called.values()], dtype="object").value_counts()
     return {
-        "told_by": [
-            *(["morphology"] if panel.judged else []),
-            *panel.stains,
-            *(["nucleus"] if panel.nuclei_only else []),
-        ],
+        "told_by": panel.means,
         "deaths": len(called),
         "divisions": int((fates["exit"] == "divided").sum()),
         "cell_hours": hours,
         "modes": {str(name): int(n) for name, n in modes.items()},
         "expected_false": float(sum(1 - one.death.probability for one in called.values())),
-        "expected_missed": float(
-            sum(one.death.probability for one in decoded.values() if not one.death.called)
-        ),
+        "expected_missed": float(sum(one.death.probability for one in missed)),
         "calls": [_call(cell, one) for cell, one in called.items()],
         "warnings": _warnings(cells, called, panel),
     }
@@ -167,7 +157,8 @@ def _warnings(cells: pd.DataFrame, called: dict[int, Decoded], panel: Panel) -> 
         )
     elif not panel.tells_mode:
         said.append(
-            "how cells died cannot be told: it needs the morphology network, a caspase channel, or annexin and PI"
+            "how cells died cannot be told: it needs the morphology network, a channel of caspase, or "
+            "annexin and PI"
         )
     said += [
         f"the {role} channel is saturated in many cells: its times are right, its brightness is not"
@@ -182,7 +173,7 @@ def _warnings(cells: pd.DataFrame, called: dict[int, Decoded], panel: Panel) -> 
     early = sum(lead > SWAPPED_LEAD_S for lead in leads)
     if early >= SWAPPED_DEATHS and early > len(leads) / 2:
         said.append(
-            f"PI came well before annexin in {early} of {len(leads)} deaths: the two channels may be swapped; "
-            "check --channels"
+            f"PI came well before annexin in {early} of {len(leads)} deaths: the two channels may be "
+            "swapped; check --channels"
         )
     return said

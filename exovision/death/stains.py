@@ -1,4 +1,4 @@
-"""Which cells are stained by annexin, a caspase reporter or PI, frame by frame, against what live cells show."""
+"""Which cells annexin, a caspase reporter or PI stain, frame by frame, against what live cells show."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def measure_stains(cells: pd.DataFrame, settings: DeathSettings) -> dict[str, St
     Parameters
     ----------
     cells : DataFrame
-        `cell_id` and `mean_<role>`, a row per cell and frame.
+        `cell_id` and `trimmed_<role>` (or `mean_<role>`), a row per cell and frame.
     settings : DeathSettings
 
     Returns
@@ -68,7 +68,8 @@ def measure_stains(cells: pd.DataFrame, settings: DeathSettings) -> dict[str, St
     dict of str to Stain
         By role; a channel without a value is left out.
     """
-    named = {role: f"mean_{role}" for role in DEATH_STAINS if f"mean_{role}" in cells}
+    measured = {role: [f"{kind}_{role}" for kind in ("trimmed", "mean")] for role in DEATH_STAINS}
+    named = {role: name for role, names in measured.items() for name in reversed(names) if name in cells}
     return {
         role: _measure(role, cells[name].to_numpy(dtype=np.float64), cells["cell_id"], settings)
         for role, name in named.items()
