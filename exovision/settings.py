@@ -132,7 +132,7 @@ class DeathSettings(Stage):
     mitosis_min: float = Field(45.0, gt=0, description="mean time that a dividing cell is round")
     execution_min: float = Field(40.0, gt=0, description="mean time from onset to a condensed cell")
     appearance_min: float = Field(
-        10.0, gt=0, description="time over which what a cell looks like counts as one observation"
+        6.0, gt=0, description="time over which what a cell looks like counts as one observation"
     )
     stain_sigmas: float = Field(
         8.0, gt=0, description="annexin, caspase or PI this far above a live cell is stain"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -49,7 +49,9 @@ class Death:
         "apoptotic", "lytic" or "unresolved"; None unless called.
     apoptotic : float
         Probability of apoptosis, given that it died.
-    onset, permeable : Moment
+    onset : Moment
+    stained : mapping of str to Moment
+        When each stain came to stay.
     call_s : float
         When it was more likely dying than not.
     signs : mapping of str to float
@@ -61,9 +63,19 @@ class Death:
     mode: str | None
     apoptotic: float
     onset: Moment
-    permeable: Moment
+    stained: Mapping[str, Moment]
     call_s: float
     signs: Mapping[str, float]
+
+    @property
+    def permeable(self) -> Moment:
+        """When PI came to stay."""
+        return self.stained.get("pi", NOWHEN)
+
+    @property
+    def annexin_lead_s(self) -> float:
+        """How long annexin came before PI, s; NaN unless both did."""
+        return self.permeable.time_s - self.stained.get("annexin", NOWHEN).time_s
 
 
 @dataclass(frozen=True)
@@ -190,17 +202,17 @@ def _judge(rows: Ints, posterior: Floats, times_s: Floats, panel: Panel, setting
     was_cell = posterior[0, DEBRIS] < 0.5
     called = panel.tells_death and probability >= settings.min_probability and certain and was_cell
     if not called:
-        return Death(probability, False, None, np.nan, NOWHEN, NOWHEN, np.nan, {})
+        return Death(probability, False, None, np.nan, NOWHEN, {}, np.nan, {})
     call_s = float(times_s[np.argmax(dying >= 0.5)])
     near = (times_s >= call_s - 3600 * settings.onset_window_h) & (times_s <= call_s + AFTER_CALL_S)
     signs = _signs(rows[near], times_s[near], panel)
     at_first = Moment(call_s, call_s, call_s)
     onset = at_first if dying[0] >= 0.5 else combine(signs, times_s[near], call_s)
-    permeable = _permeable(rows, times_s, panel)
+    stained = {role: _stained(stain, rows, times_s) for role, stain in panel.stains.items()}
     starts = {name: float(t[np.searchsorted(np.cumsum(w), 0.5)]) for name, (t, w) in signs.items()}
-    apoptotic = _apoptotic(posterior, dying, starts.get("annexin"), permeable)
-    mode = _mode(apoptotic, panel, settings)
-    return Death(probability, True, mode, apoptotic, onset, permeable, call_s, starts)
+    death = Death(probability, True, None, np.nan, onset, stained, call_s, starts)
+    apoptotic = _apoptotic(posterior[dying >= 0.5], death.annexin_lead_s)
+    return replace(death, apoptotic=apoptotic, mode=_mode(apoptotic, panel, settings))
 
 
 def _signs(rows: Ints, times_s: Floats, panel: Panel) -> dict[str, tuple[Floats, Floats]]:
@@ -209,23 +221,18 @@ def _signs(rows: Ints, times_s: Floats, panel: Panel) -> dict[str, tuple[Floats,
     return {name: change for name, change in changes.items() if change is not None}
 
 
-def _permeable(rows: Ints, times_s: Floats, panel: Panel) -> Moment:
-    stain = panel.stains.get("pi")
-    if stain is None:
-        return NOWHEN
+def _stained(stain: Stain, rows: Ints, times_s: Floats) -> Moment:
     excess = stain.excess[rows]
     seen = np.isfinite(excess)
     return first_lasting(excess[seen] >= stain.threshold, times_s[seen])
 
 
-def _apoptotic(posterior: Floats, dying: Floats, annexin_s: float | None, permeable: Moment) -> float:
+def _apoptotic(posterior: Floats, annexin_lead_s: float) -> float:
     """Return the probability that a death was apoptotic: from the states, and annexin's lead over PI."""
-    dead = dying >= 0.5
-    paths = [posterior[dead][:, path].sum() for path in (APOPTOTIC_PATH, LYTIC_PATH)]
+    paths = [posterior[:, path].sum() for path in (APOPTOTIC_PATH, LYTIC_PATH)]
     logit = float(np.clip(np.log(paths[0] + 1e-3) - np.log(paths[1] + 1e-3), -LARGEST_LOGIT, LARGEST_LOGIT))
-    if annexin_s is not None and np.isfinite(permeable.time_s):
-        lead = (permeable.time_s - annexin_s - LAG_S) / LAG_SCALE_S
-        logit += float(np.clip(lead, -LARGEST_LOGIT, LARGEST_LOGIT))
+    if np.isfinite(annexin_lead_s):
+        logit += float(np.clip((annexin_lead_s - LAG_S) / LAG_SCALE_S, -LARGEST_LOGIT, LARGEST_LOGIT))
     return float(1 / (1 + np.exp(-logit)))
 
 

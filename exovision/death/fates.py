@@ -165,12 +165,9 @@ def _warnings(cells: pd.DataFrame, called: dict[int, Decoded], panel: Panel) -> 
         for role in panel.stains
         if saturated(cells, role)
     ]
-    leads = [
-        one.death.signs["annexin"] - one.death.permeable.time_s
-        for one in called.values()
-        if "annexin" in one.death.signs and np.isfinite(one.death.permeable.time_s)
-    ]
-    early = sum(lead > SWAPPED_LEAD_S for lead in leads)
+    leads = [one.death.annexin_lead_s for one in called.values()]
+    leads = [lead for lead in leads if np.isfinite(lead)]
+    early = sum(lead < -SWAPPED_LEAD_S for lead in leads)
     if early >= SWAPPED_DEATHS and early > len(leads) / 2:
         said.append(
             f"PI came well before annexin in {early} of {len(leads)} deaths: the two channels may be "
