@@ -172,6 +172,7 @@ class ReportSettings(Stage):
 
     overlay_frames: int = Field(6, ge=1, description="frames in the overlay sheet")
     kymographs: int = Field(6, ge=0, description="docked exosomes shown as strip and kymograph")
+    deaths: int = Field(6, ge=0, description="deaths shown as strips of crops")
 
 
 class Settings(Stage):
