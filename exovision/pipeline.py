@@ -15,7 +15,7 @@ from exovision import schema
 from exovision.cells.lineage import find_divisions
 from exovision.correction.bleaching import estimate_bleaching
 from exovision.correction.fixed_spots import fixed_drift
-from exovision.death.fates import find_deaths
+from exovision.death.fates import count_hits, find_deaths
 from exovision.errors import InputError
 from exovision.events.find import find_events
 from exovision.exosomes.linking import link
@@ -214,7 +214,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         exosomes=tables.exosomes,
         events=tables.events,
         cells=deaths.cells,
-        fates=deaths.fates,
+        fates=count_hits(deaths.fates, tables.events),
         labels=sweep.labels,
         summary=_summary(sweep, tables.summary, deaths.summary, drift["notes"]),
         corrections={"drift": drift, "bleaching": bleaching, **sweep.given.facts()},

@@ -30,6 +30,8 @@ Ints = NDArray[np.int64]
 
 AFTER_CALL_S = 3600.0
 """How much after the call the change-point is sought in: the new level must be seen."""
+MODEL_ERROR = 0.01
+"""How often a death that looks certain is none, such as debris on a cell (P)."""
 LEAST_SPREAD = 0.06
 """Relative standard deviation of a live cell's area or nuclear brightness, at least."""
 LAG_S, LAG_SCALE_S, LARGEST_LOGIT = 1200.0, 300.0, 4.0
@@ -197,7 +199,7 @@ def decode_cells(
 def _judge(rows: Ints, posterior: Floats, times_s: Floats, panel: Panel, settings: DeathSettings) -> Death:
     """Say whether, when and how one cell died."""
     dying = posterior[:, DEAD].sum(axis=1)
-    probability = float(dying[-1])
+    probability = (1 - MODEL_ERROR) * float(dying[-1])
     certain = int((dying >= 0.5).sum()) >= settings.min_frames
     was_cell = posterior[0, DEBRIS] < 0.5
     called = panel.tells_death and probability >= settings.min_probability and certain and was_cell

@@ -76,6 +76,27 @@ def find_deaths(
     return DeathTables(filled, ended, _summarise(filled, ended, dict(zip(ids.tolist(), decoded)), panel))
 
 
+def count_hits(fates: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """Return the fates with only those dockings, fusions and uptakes of dying cells that began before it.
+
+    Parameters
+    ----------
+    fates : DataFrame
+        `exovision.schema.FATES`.
+    events : DataFrame
+        `kind cell_id start_s`.
+    """
+    limit = events["cell_id"].map(fates.set_index("cell_id")["onset_s_lo"]).to_numpy(dtype=np.float64)
+    before = events[~(events["start_s"].to_numpy(dtype=np.float64) >= limit)]
+    died = fates["onset_s_lo"].notna()
+    counts = {}
+    for column, kind in (("dockings", "docking"), ("fusions", "fusion"), ("uptakes", "uptake")):
+        hits = before.loc[before["kind"] == kind, "cell_id"].value_counts()
+        counted = fates["cell_id"].map(hits).fillna(0).astype("Int64")
+        counts[column] = fates[column].mask(died & fates[column].notna(), counted)
+    return fates.assign(**counts)
+
+
 def _fill_cells(cells: pd.DataFrame, decoded: list[Decoded], settings: DeathSettings) -> pd.DataFrame:
     state = np.full(len(cells), "unknown", dtype=object)
     dying = np.full(len(cells), np.nan)

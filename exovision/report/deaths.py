@@ -127,9 +127,20 @@ def draw_deaths(
     height = 0.35 + 0.9 * len(channels)
     figure = new_figure(10.0, height * len(strips))
     parts: Any = figure.subfigures(len(strips), 1, squeeze=False)
+    limits = {role: _limits([crop for strip in strips for crop in strip.crops[role]]) for role in channels}
     for part, strip in zip(parts.ravel(), strips):
-        _draw_strip(part, strip, channels, movie.pixel_size_um)
+        _draw_strip(part, strip, limits, movie.pixel_size_um)
     return figure
+
+
+def _limits(crops: list[Image]) -> tuple[float, float]:
+    """Return the brightness that is black and white, the same in all crops of a channel."""
+    seen = [crop[np.isfinite(crop)] for crop in crops]
+    pixels = np.concatenate(seen) if seen else np.zeros(0)
+    if not pixels.size:
+        return 0.0, 1.0
+    low, high = np.percentile(pixels, [2, 99.7]).tolist()
+    return low, max(high, low + 1.0)
 
 
 def _cut(strip: DeathStrip, movie: Movie, labels: LabelStack, channels: list[str]) -> None:
@@ -159,16 +170,17 @@ def _window(image: NDArray[Any], at: list[int], reach: int) -> Image:
     return window
 
 
-def _draw_strip(part: SubFigure, strip: DeathStrip, channels: list[str], pixel_size_um: float) -> None:
+def _draw_strip(
+    part: SubFigure, strip: DeathStrip, limits: dict[str, tuple[float, float]], pixel_size_um: float
+) -> None:
     part.suptitle(death_title(strip.fate), x=0.01, ha="left", fontsize=9, fontweight="bold")
-    grid: Any = part.subplots(len(channels), CROPS, squeeze=False)
-    for role, row in zip(channels, grid):
-        shown = np.stack(strip.crops[role])
-        finite = shown[np.isfinite(shown)]
-        low, high = np.percentile(finite, [2, 99.7]) if finite.size else (0.0, 1.0)
+    grid: Any = part.subplots(len(limits), CROPS, squeeze=False)
+    top = next(iter(limits))
+    for role, row in zip(limits, grid):
+        shown = strip.crops[role]
         for k, axes in enumerate(row):
             if k < len(shown):
-                _draw_crop(axes, shown[k], (low, high), strip, k, first=role == channels[0])
+                _draw_crop(axes, shown[k], limits[role], strip, k, first=role == top)
             else:
                 axes.set_visible(False)
         row[0].set_ylabel(role, fontsize=8)

@@ -94,8 +94,18 @@ def fate_rows(
         for row in rows.to_dict("records")
     ]
     rows = rows.assign(**pd.DataFrame(facts, index=rows.index))
+    hits = _hits_before(cells, rows.set_index("cell_id")["onset_s_lo"])
+    rows[list(hits.columns)] = hits.reindex(rows["cell_id"]).to_numpy()
     rows["parent_id"] = rows["parent_id"].where(rows["parent_id"].isin(rows["cell_id"]))
     return schema.conform(rows, schema.TRUTH_FATES)
+
+
+def _hits_before(cells: pd.DataFrame, onset_s: pd.Series) -> pd.DataFrame:
+    """Return the hits on each cell until the last frame before its onset."""
+    limit = cells["cell_id"].map(onset_s)
+    before = cells[limit.isna() | (cells["time_s"] <= limit)]
+    names = {name: (f"{name}_so_far", "max") for name in ("dockings", "fusions", "uptakes")}
+    return before.groupby("cell_id").agg(**names).reindex(onset_s.index).fillna(0)
 
 
 def _facts(
