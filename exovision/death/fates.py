@@ -135,6 +135,7 @@ def _summarise(
     called = {cell: one for cell, one in decoded.items() if one.death.called}
     missed = [one for one in decoded.values() if not one.death.called]
     hours = _cell_hours(cells)
+    false = float(sum(1 - one.death.probability for one in called.values()))
     modes = pd.Series([one.death.mode for one in called.values()], dtype="object").value_counts()
     return {
         "told_by": panel.means,
@@ -142,7 +143,8 @@ def _summarise(
         "divisions": int((fates["exit"] == "divided").sum()),
         "cell_hours": hours,
         "modes": {str(name): int(n) for name, n in modes.items()},
-        "expected_false": float(sum(1 - one.death.probability for one in called.values())),
+        "expected_false": false,
+        "expected_false_per_1000_cell_h": 1000 * false / hours if hours else None,
         "expected_missed": float(sum(one.death.probability for one in missed)),
         "calls": [_call(cell, one) for cell, one in called.items()],
         "warnings": _warnings(cells, called, panel),
@@ -162,9 +164,9 @@ def _call(cell: int, one: Decoded) -> dict[str, Any]:
         "mode": death.mode,
         "probability": death.probability,
         "apoptotic_probability": death.apoptotic,
-        "onset_s": death.onset.time_s,
-        "call_s": death.call_s,
-        "signs_s": dict(death.signs),
+        "onset_h": death.onset.time_s / HOUR_S,
+        "call_h": death.call_s / HOUR_S,
+        "signs_h": {name: time_s / HOUR_S for name, time_s in death.signs.items()},
     }
 
 

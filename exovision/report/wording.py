@@ -155,14 +155,14 @@ def false_alarms_in_words(death: Mapping[str, Any]) -> str:
     )
     if not death["cell_hours"]:
         return f"{text}."
-    rate = 1000 * death["expected_false"] / death["cell_hours"]
+    rate = number(death["expected_false_per_1000_cell_h"])
     return (
-        f"{text}: {number(rate)} false per 1,000 cell-hours. What was measured on simulated movies in which "
+        f"{text}: {rate} false per 1,000 cell-hours. What was measured on simulated movies in which "
         "no cell dies is in docs/validation.md."
     )
 
 
-def signs_in_words(signs_s: Mapping[str, float]) -> str:
+def signs_in_words(signs_h: Mapping[str, float]) -> str:
     """Return when each sign of dying began, in order of time."""
-    ordered = sorted(signs_s.items(), key=lambda sign: sign[1])
-    return ", ".join(f"{name} {number(time_s / 3600)}" for name, time_s in ordered) or UNKNOWN
+    ordered = sorted(signs_h.items(), key=lambda sign: sign[1])
+    return ", ".join(f"{name} {number(time_h)}" for name, time_h in ordered) or UNKNOWN
