@@ -12,8 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from exovision import schema
+from exovision.cells.lineage import find_divisions
 from exovision.correction.bleaching import estimate_bleaching
 from exovision.correction.fixed_spots import fixed_drift
+from exovision.death.fates import count_hits, find_deaths
 from exovision.errors import InputError
 from exovision.events.find import find_events
 from exovision.exosomes.linking import link
@@ -183,18 +185,27 @@ def _conclude(sweep: Sweep, started: float) -> Result:
     spots = _linked(sweep, times_s)
     drift = _drift(sweep, spots)
     drift_px = np.array(drift["px"])
+    cells = schema.conform(_stack(sweep.cells), schema.CELLS)
+    lineage = find_divisions(
+        cells, sweep.tracker.tracks(), settings.cells, keep_ids=sweep.given.labels is not None
+    )
+    sweep.labels.rename(lineage.renames)
+    spots = lineage.rename(lineage.rename(spots), "next_cell_id")
     spots, exosomes, bleaching = _follow(sweep, spots, times_s, drift_px)
     tables = find_events(
         spots,
         exosomes,
-        schema.conform(_stack(sweep.cells), schema.CELLS),
-        sweep.tracker.tracks(),
+        lineage.rename(cells),
+        lineage.tracks,
         times_s=times_s,
         drift_um=drift_px * movie.pixel_size_um,
         pixel_size_um=movie.pixel_size_um,
         settings=settings.events,
-        zone_areas=_stack(sweep.zones, columns=("cell_id", "band_um2", "ring_um2")),
+        zone_areas=lineage.rename(_stack(sweep.zones, columns=("cell_id", "band_um2", "ring_um2"))),
         rulings=sweep.given.rulings,
+    )
+    deaths = find_deaths(
+        tables.cells, tables.fates, nuclei_only=movie.cell_role == "nucleus", settings=settings.death
     )
     return Result(
         movie=movie,
@@ -202,24 +213,27 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         spots=tables.spots,
         exosomes=tables.exosomes,
         events=tables.events,
-        cells=tables.cells,
-        fates=tables.fates,
+        cells=deaths.cells,
+        fates=count_hits(deaths.fates, tables.events),
         labels=sweep.labels,
-        summary=_summary(sweep, tables.summary, drift["notes"]),
+        summary=_summary(sweep, tables.summary, deaths.summary, drift["notes"]),
         corrections={"drift": drift, "bleaching": bleaching, **sweep.given.facts()},
         device=sweep.device,
         seconds=time.perf_counter() - started,
     )
 
 
-def _summary(sweep: Sweep, events: Mapping[str, Any], on_drift: list[str]) -> dict[str, Any]:
+def _summary(
+    sweep: Sweep, events: Mapping[str, Any], death: Mapping[str, Any], on_drift: list[str]
+) -> dict[str, Any]:
     """Add to the summary of the events what the other stages found and have to say."""
     movie, segmenter, detector = sweep.movie, sweep.segmenter, sweep.detector
     warnings = [*sweep.warnings, *sweep.skipped(), *getattr(segmenter, "notes", ())]
     warnings += [*(detector.notes if detector else ()), *on_drift, *events["warnings"]]
     return {
         **events,
-        "warnings": warnings,
+        "death": {name: value for name, value in death.items() if name != "warnings"},
+        "warnings": [*warnings, *death["warnings"]],
         "notes": list(movie.notes),
         "cell_diameter_um": _diameter_um(segmenter, movie.pixel_size_um),
         "psf_sigma_um": detector.sigma_px * movie.pixel_size_um if detector else None,

@@ -115,6 +115,32 @@ class EventSettings(Stage):
     ring_outer_um: float = Field(3.0, gt=0, description="local ring of the chance test, outer distance")
 
 
+class DeathSettings(Stage):
+    """How the state of each cell is told in time."""
+
+    min_probability: float = Field(0.9, ge=0, le=1, description="least probability of a death that is called")
+    mode_min_probability: float = Field(
+        0.8, ge=0, le=1, description="least probability of a mode; below: unresolved"
+    )
+    min_frames: int = Field(3, ge=1, description="frames that a death must be seen in")
+    state_min_probability: float = Field(
+        0.5, ge=0, le=1, description="least probability of a cell's state in a frame"
+    )
+    deaths_per_h: float = Field(0.01, gt=0, description="expected deaths per cell and hour")
+    divisions_per_h: float = Field(0.05, gt=0, description="expected divisions per cell and hour")
+    lytic_share: float = Field(0.2, gt=0, lt=1, description="expected share of deaths by lysis")
+    mitosis_min: float = Field(45.0, gt=0, description="mean time that a dividing cell is round")
+    execution_min: float = Field(40.0, gt=0, description="mean time from onset to a condensed cell")
+    appearance_min: float = Field(
+        6.0, gt=0, description="time over which what a cell looks like counts as one observation"
+    )
+    stain_sigmas: float = Field(
+        8.0, gt=0, description="annexin, caspase or PI this far above a live cell is stain"
+    )
+    pi_pulse_s: float = Field(80.0, ge=0, description="PI that is gone again after this time is no death")
+    onset_window_h: float = Field(2.0, gt=0, description="how long before the call the onset is sought")
+
+
 class ExperimentSettings(Stage):
     """How hits are related to deaths, and conditions compared, once the movies are analysed."""
 
@@ -146,6 +172,7 @@ class ReportSettings(Stage):
 
     overlay_frames: int = Field(6, ge=1, description="frames in the overlay sheet")
     kymographs: int = Field(6, ge=0, description="docked exosomes shown as strip and kymograph")
+    deaths: int = Field(6, ge=0, description="deaths shown as strips of crops")
 
 
 class Settings(Stage):
@@ -157,6 +184,7 @@ class Settings(Stage):
     cells: CellSettings = CellSettings()
     exosomes: ExosomeSettings = ExosomeSettings()
     events: EventSettings = EventSettings()
+    death: DeathSettings = DeathSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     report: ReportSettings = ReportSettings()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -73,18 +74,39 @@ class LabelWriter:
         low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
         if low < 0 or high > np.iinfo(np.int32).max:
             raise InputError(f"cell ids must lie in 0–2147483647, got {low} to {high} in frame {len(self)}")
+        self._spans.append(self._write(labels))
+        self._largest = max(self._largest, high)
+
+    def rename(self, renames: Sequence[tuple[int, int, int]]) -> None:
+        """Give cells other ids: first frame, old and new id of each, in the order in which they apply.
+
+        Raises
+        ------
+        OutputError
+            If the store cannot be written to.
+        """
+        for t in range(min((first for first, _, _ in renames), default=len(self)), len(self)):
+            labels, changed = self[t], False
+            for first, old, new in renames:
+                if t >= first and (labels == old).any():
+                    labels[labels == old] = new
+                    changed = True
+            if changed:
+                self._spans[t] = self._write(labels)
+        self._largest = max([self._largest, *(new for _, _, new in renames)])
+
+    def _write(self, labels: NDArray[Any]) -> tuple[int, int]:
+        """Add a block to the end of the store and return its place and size."""
         block = imagecodecs.zstd_encode(np.ascontiguousarray(labels, dtype=np.int32).tobytes(), level=1)
-        start = sum(self._spans[-1]) if self._spans else 0
         try:
-            self._store.seek(start)
+            start = self._store.seek(0, os.SEEK_END)
             self._store.write(block)
         except OSError as error:
             raise OutputError(
                 f"{tempfile.gettempdir()}: temporary label images must be writable, got: {error.strerror}; "
                 "free space there or set TMPDIR"
             ) from error
-        self._spans.append((start, len(block)))
-        self._largest = max(self._largest, high)
+        return start, len(block)
 
     def __len__(self) -> int:
         return len(self._spans)

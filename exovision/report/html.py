@@ -13,6 +13,7 @@ from exovision.calibration import px_to_um
 from exovision.files import write_text
 from exovision.records import LabelStack, Movie
 from exovision.report import charts, wording
+from exovision.report.deaths import CELL_STATES, draw_deaths, draw_dying, draw_raster
 from exovision.report.overlay import draw_overlay
 from exovision.report.page import render
 from exovision.report.strips import draw_dockings
@@ -42,7 +43,7 @@ def write_report(
     folder : Path
         Exists.
     movie : Movie
-        A few frames are read again: those of the overlay and of the docked exosomes shown.
+        A few frames are read again: those of the overlay, and of the docked exosomes and deaths shown.
     labels : LabelStack
         One (Y, X) image per frame.
     spots, exosomes, events, cells, fates : DataFrame
@@ -75,6 +76,11 @@ def write_report(
         plates = {
             "overlay": save_figure(overlay, figures, "overlay", embed="png"),
             "dockings": save_figure(dockings, figures, "dockings", embed="png"),
+            "deaths": save_figure(
+                draw_deaths(movie, labels, cells, fates, n=shown.deaths), figures, "deaths", embed="png"
+            ),
+            "cell_states": save_figure(draw_raster(cells, fates), figures, "cell_states", embed="png"),
+            "dying": save_figure(draw_dying(cells, fates), figures, "dying"),
             **_save_charts(figures, events, fates, summary),
             **_save_corrections(figures, movie, spots, corrections),
         }
@@ -86,6 +92,7 @@ def write_report(
         "plates": plates,
         "corrections": corrections,
         "words": wording,
+        "cell_state_colours": CELL_STATES,
         "state_colours": {name: colour for name, (colour, _) in STATES.items()},
     }
     report = folder / "report.html"

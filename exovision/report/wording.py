@@ -129,3 +129,40 @@ def dwell_in_words(dwell: Mapping[str, Any]) -> str:
     if dwell["median_s"] is None:
         return f"{seen}. More than half were still docked when last seen: the median is not reached."
     return f"{seen}. Median {interval(dwell, 'median_s', 's')}."
+
+
+def deaths_in_words(death: Mapping[str, Any]) -> str:
+    """Return how many cells died, how, and by what that was told."""
+    if not death["told_by"]:
+        return (
+            "Death cannot be told in this movie: no channel shows it, and the network does not know this one."
+        )
+    modes = ", ".join(f"{number(count)} {name}" for name, count in death["modes"].items())
+    hours = f" in {number(death['cell_hours'])} cell-hours" if death["cell_hours"] else ""
+    divided = many(death["divisions"], "division")
+    return (
+        f"{many(death['deaths'], 'death')}{f' ({modes})' if modes else ''} and {divided}{hours}, told by "
+        f"{', '.join(death['told_by'])}. A death is called once it is at least as probable as the settings "
+        "ask; its onset is the earliest sign, not the time of the call."
+    )
+
+
+def false_alarms_in_words(death: Mapping[str, Any]) -> str:
+    """Return how many of the called deaths are expected to be false, and how many were missed."""
+    text = (
+        f"By their own probabilities {number(death['expected_false'])} of the called deaths are expected to "
+        f"be false, and {number(death['expected_missed'])} deaths not to have been called"
+    )
+    if not death["cell_hours"]:
+        return f"{text}."
+    rate = number(death["expected_false_per_1000_cell_h"])
+    return (
+        f"{text}: {rate} false per 1,000 cell-hours. What was measured on simulated movies in which "
+        "no cell dies is in docs/validation.md."
+    )
+
+
+def signs_in_words(signs_h: Mapping[str, float]) -> str:
+    """Return when each sign of dying began, in order of time."""
+    ordered = sorted(signs_h.items(), key=lambda sign: sign[1])
+    return ", ".join(f"{name} {number(time_h)}" for name, time_h in ordered) or UNKNOWN

@@ -20,7 +20,7 @@ TABLES: Mapping[str, tuple[str, Mapping[str, str], tuple[str, ...]]] = {
     "spots": ("spots.parquet", schema.TRUTH_SPOTS, ("frame", "y_px", "x_px")),
     "events": ("events.csv", schema.TRUTH_EVENTS, ("kind", "exosome_id", "start_frame", "end_frame")),
     "cells": ("cells.parquet", schema.CELLS, ("frame", "cell_id")),
-    "fates": ("fates.csv", schema.FATES, ("cell_id", "first_frame")),
+    "fates": ("fates.csv", schema.TRUTH_FATES, ("cell_id", "first_frame")),
     "decoys": ("decoys.parquet", schema.DECOYS, ("frame", "y_px", "x_px", "kind")),
 }
 """Table to file, the contract's columns, and those without which it is useless."""

@@ -66,7 +66,7 @@ def score_pool(pooled: Pool, *, notes: tuple[str, ...] = ()) -> Scores:
         notes = (*notes, "without label images in both folders the cell of an event is not checked")
     else:
         values |= score_cells(pooled.cells)
-    values |= _score_fates(result, truth, cells)
+    values |= _score_fates(result, truth, cells, pooled.exposure_h)
     return Scores.of(values, tables=tables, notes=notes)
 
 
@@ -108,11 +108,15 @@ def _types(table: pd.DataFrame) -> dict[str, str]:
 
 
 def _score_fates(
-    result: Mapping[str, pd.DataFrame], truth: Mapping[str, pd.DataFrame], cells: pd.DataFrame | None
+    result: Mapping[str, pd.DataFrame],
+    truth: Mapping[str, pd.DataFrame],
+    cells: pd.DataFrame | None,
+    exposure_h: float,
 ) -> dict[str, Value]:
     if "fates" not in truth or "fates" not in result:
         reason = "fates.csv is not in both folders of every movie"
         return {"division.f1": reason, "death.f1": reason}
-    wanted = {**schema.FATES, "frame_interval_s": schema.FLOAT}
+    wanted = {**schema.TRUTH_FATES, "frame_interval_s": schema.FLOAT}
     true, called = (schema.conform(tables["fates"], wanted) for tables in (truth, result))
-    return {**score_divisions(true, called, cells), **score_deaths(true, called, cells)}
+    deaths = score_deaths(true, called, cells, exposure_h=exposure_h)
+    return {**score_divisions(true, called, cells), **deaths}

@@ -24,8 +24,9 @@ CLASSES = {
     "debris": "p_debris",
 }
 """The classifier's class of each state."""
-LEAST_EXECUTION, LEAST_FRAMES = 0.5, 3
-"""A death is optional if less than this part of its execution, or fewer frames, were in view."""
+LEAST_EXECUTION, LEAST_FRAMES, LARGEST_CUT = 0.5, 3, 0.5
+"""A death is optional if less than this part of its execution, or fewer frames, were in view, or if the cell
+was cut by the border in more than this share of the frames from its onset on."""
 
 
 def state_columns(lives: Sequence[Life], rows: NDArray[np.int64], time_s: float) -> dict[str, Any]:
@@ -57,7 +58,8 @@ def fate_rows(
     Parameters
     ----------
     cells : DataFrame
-        `frame cell_id dockings_so_far fusions_so_far uptakes_so_far`, a row per cell and frame in view.
+        `frame cell_id dockings_so_far fusions_so_far uptakes_so_far touches_border`, a row per cell and
+        frame in view.
     cell_ids : ndarray of shape (N,)
         The id of each row of `lives`.
     lives : sequence of Life
@@ -81,13 +83,29 @@ def fate_rows(
     if not lives:
         return schema.conform(rows, schema.FATES)
     number = {int(cell): row for row, cell in enumerate(cell_ids)}
+    cut = cells[cells["touches_border"]].groupby("cell_id")["frame"].agg(set).to_dict()
     facts = [
-        _facts(row, lives[number[int(row["cell_id"])]], cell_ids, np.asarray(times_s))
+        _facts(
+            {**row, "cut": cut.get(row["cell_id"], set())},
+            lives[number[int(row["cell_id"])]],
+            cell_ids,
+            np.asarray(times_s),
+        )
         for row in rows.to_dict("records")
     ]
     rows = rows.assign(**pd.DataFrame(facts, index=rows.index))
+    hits = _hits_before(cells, rows.set_index("cell_id")["onset_s_lo"])
+    rows[list(hits.columns)] = hits.reindex(rows["cell_id"]).to_numpy()
     rows["parent_id"] = rows["parent_id"].where(rows["parent_id"].isin(rows["cell_id"]))
     return schema.conform(rows, schema.TRUTH_FATES)
+
+
+def _hits_before(cells: pd.DataFrame, onset_s: pd.Series) -> pd.DataFrame:
+    """Return the hits on each cell until the last frame before its onset."""
+    limit = cells["cell_id"].map(onset_s)
+    before = cells[limit.isna() | (cells["time_s"] <= limit)]
+    names = {name: (f"{name}_so_far", "max") for name in ("dockings", "fusions", "uptakes")}
+    return before.groupby("cell_id").agg(**names).reindex(onset_s.index).fillna(0)
 
 
 def _facts(
@@ -109,14 +127,18 @@ def _facts(
         "optional": False,
     }
     if died:
-        seen = times_s[(times_s >= life.onset_s) & (times_s <= last_s)]
+        seen = np.flatnonzero((times_s >= life.onset_s) & (times_s <= last_s))
+        cut = np.isin(seen, list(row["cut"])).mean() > LARGEST_CUT if len(seen) else True
         least = min(LEAST_EXECUTION * life.execution_s, 1800.0)
         facts |= {
             "exit": "died",
             "death_mode": life.mode,
             "onset_s": max(life.onset_s, 0.0),
             "permeable_s": life.permeable_s if life.permeable_s <= last_s else np.nan,
-            "optional": len(seen) < LEAST_FRAMES or last_s - life.onset_s < least or life.onset_s < first_s,
+            "optional": len(seen) < LEAST_FRAMES
+            or cut
+            or last_s - life.onset_s < least
+            or life.onset_s < first_s,
         }
     elif life.divides_s < end_s and life.divides_s - last_s <= (
         times_s[1] - times_s[0] if len(times_s) > 1 else 0

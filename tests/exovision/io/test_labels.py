@@ -151,3 +151,14 @@ def test_values_that_are_no_ids_are_refused(value: float, dtype: str, message: s
     assert not labels[0].any()
     with pytest.raises(InputError, match=f"frame 1.*{message}"):
         labels[1]
+
+
+def test_renamed_cells_have_their_new_ids_from_their_frame_on():
+    writer = LabelWriter((2, 3), pixel_size_um=0.1, frame_interval_s=1.0)
+    frame = np.array([[1, 1, 2], [0, 0, 2]], dtype=np.int32)
+    for _ in range(4):
+        writer.append(frame)
+    writer.rename([(1, 2, 7), (3, 7, 9)])
+    writer.append(frame)
+    assert [int(writer[t][0, 2]) for t in range(5)] == [2, 7, 7, 9, 2]
+    assert all((writer[t][0, :2] == 1).all() for t in range(5))

@@ -1,4 +1,16 @@
+import pandas as pd
 import pytest
+
+from exovision import schema
+from exovision.scoring.fates import score_deaths
+
+TYPES = {**schema.TRUTH_FATES, "frame_interval_s": schema.FLOAT}
+
+
+def pairs(example):
+    """Return every cell matched with itself."""
+    ids = example.tables["fates"]["cell_id"]
+    return pd.DataFrame({"frame": 0, "truth_cell": ids, "result_cell": ids})
 
 
 def with_fate(example, cell_id, **values):
@@ -24,6 +36,32 @@ def test_a_death_of_another_cell_is_no_hit(example):
 def test_the_mode_of_a_found_death_can_be_wrong(example):
     scores = example.score(fates=with_fate(example, 2, death_mode="lytic"))
     assert (scores["death.f1"].value, scores["death.mode_right"].value) == (1.0, 0.0)
+
+
+def test_a_death_that_cannot_be_told_counts_neither_way(example):
+    optional = example.tables["fates"].assign(optional=lambda t: t["cell_id"] == 2)
+    for called in (40.0, float("nan")):
+        scores = score_deaths(
+            schema.conform(optional.assign(frame_interval_s=2.0), TYPES),
+            schema.conform(with_fate(example, 2, onset_s=called).assign(frame_interval_s=2.0), TYPES),
+            pairs(example),
+        )
+        assert "death.recall" not in {n for n, v in scores.items() if not isinstance(v, str)}
+
+
+def test_a_call_on_a_living_cell_is_false_per_thousand_cell_hours_and_near_a_division_a_mitosis(example):
+    fates = example.tables["fates"]
+    born = fates["parent_id"].notna()
+    daughter = int(fates.loc[born, "cell_id"].iloc[0])
+    called = with_fate(example, daughter, onset_s=2.0 * fates.loc[born, "first_frame"].iloc[0] + 60.0)
+    scores = score_deaths(
+        schema.conform(fates.assign(frame_interval_s=2.0), TYPES),
+        schema.conform(called.assign(frame_interval_s=2.0), TYPES),
+        pairs(example),
+        exposure_h=500.0,
+    )
+    assert scores["death.false_per_1000_cell_h"].value == 2.0
+    assert scores["death.mitoses_called"].value == 1.0
 
 
 @pytest.mark.parametrize(("first_frame", "found"), [(23, 1.0), (24, 0.0)])

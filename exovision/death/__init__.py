@@ -1,0 +1,1 @@
+"""Death: what cells look like, and what becomes of them in time."""

@@ -1,0 +1,282 @@
+"""Every cell followed through its states: what it was in each frame, whether, when and how it died."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from exovision.death.evidence import CLASSES, gather, relative_to_past
+from exovision.death.markov import (
+    APOPTOTIC_PATH,
+    DEAD,
+    DEBRIS,
+    LYTIC_PATH,
+    MITOTIC,
+    NAMES,
+    STATES,
+    rates_per_h,
+    smooth,
+)
+from exovision.death.onset import NOWHEN, Moment, combine, find_change, first_lasting
+from exovision.death.stains import Stain, measure_stains, without_pulses
+from exovision.settings import DeathSettings
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+AFTER_CALL_S = 3600.0
+"""How much after the call the change-point is sought in: the new level must be seen."""
+MODEL_ERROR = 0.01
+"""How often a death that looks certain is none, such as debris on a cell (P)."""
+LEAST_SPREAD = 0.06
+"""Relative standard deviation of a live cell's area or nuclear brightness, at least."""
+LAG_S, LAG_SCALE_S, LARGEST_LOGIT = 1200.0, 300.0, 4.0
+"""Annexin this long before PI speaks for apoptosis, both together for lysis."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """What is known of one cell's death.
+
+    Attributes
+    ----------
+    probability : float
+        That it was dying by its last frame.
+    called : bool
+    mode : str or None
+        "apoptotic", "lytic" or "unresolved"; None unless called.
+    apoptotic : float
+        Probability of apoptosis, given that it died.
+    onset : Moment
+    stained : mapping of str to Moment
+        When each stain came to stay.
+    call_s : float
+        When it was more likely dying than not.
+    signs : mapping of str to float
+        When each signal began to change, s.
+    """
+
+    probability: float
+    called: bool
+    mode: str | None
+    apoptotic: float
+    onset: Moment
+    stained: Mapping[str, Moment]
+    call_s: float
+    signs: Mapping[str, float]
+
+    @property
+    def permeable(self) -> Moment:
+        """When PI came to stay."""
+        return self.stained.get("pi", NOWHEN)
+
+    @property
+    def annexin_lead_s(self) -> float:
+        """How long annexin came before PI, s; NaN unless both did."""
+        return self.permeable.time_s - self.stained.get("annexin", NOWHEN).time_s
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The posterior of one cell's states.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (T,)
+        Of the table of cells, in order of time.
+    posterior : ndarray of shape (T, 8)
+    death : Death
+    """
+
+    rows: Ints
+    posterior: Floats
+    death: Death
+
+    @property
+    def dying(self) -> Floats:
+        """Probability of being in a state without return, shape (T,)."""
+        return np.asarray(self.posterior[:, DEAD].sum(axis=1), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What a movie offers to tell death by.
+
+    Attributes
+    ----------
+    stains : mapping of str to Stain
+        Without short pulses of PI.
+    signals : mapping of str to ndarray of shape (N,)
+        What change-points are sought in, in standard deviations of a live cell.
+    judged : bool
+        Whether the morphology network judged any cell.
+    nuclei_only : bool
+    """
+
+    stains: Mapping[str, Stain]
+    signals: Mapping[str, Floats]
+    judged: bool
+    nuclei_only: bool
+
+    @property
+    def means(self) -> list[str]:
+        """What deaths are told by."""
+        looks = [*(["morphology"] if self.judged else []), *(["nucleus"] if self.nuclei_only else [])]
+        return [*looks, *self.stains]
+
+    @property
+    def tells_death(self) -> bool:
+        """Whether death can be told at all: by morphology, a stain, or the nuclei's own light."""
+        return self.judged or bool(self.stains) or self.nuclei_only
+
+    @property
+    def tells_mode(self) -> bool:
+        """Whether apoptosis can be told from lysis."""
+        return self.judged or {"annexin", "pi"} <= set(self.stains) or "caspase" in self.stains
+
+
+def make_panel(
+    cells: pd.DataFrame, tracks: list[Ints], settings: DeathSettings, *, nuclei_only: bool
+) -> Panel:
+    """Gather stains and signals of a movie's table of cells."""
+    times_s = cells["time_s"].to_numpy(dtype=np.float64)
+    stains = {
+        role: without_pulses(stain, tracks, times_s, settings.pi_pulse_s) if role == "pi" else stain
+        for role, stain in measure_stains(cells, settings).items()
+    }
+    signals = {role: stain.excess / stain.sigma for role, stain in stains.items() if role != "pi"}
+    shapes = {"area": cells["area_um2"].to_numpy(dtype=np.float64)}
+    if nuclei_only:
+        shapes["nucleus"] = cells["mean_nucleus"].to_numpy(dtype=np.float64)
+    for name, values in shapes.items():
+        change = relative_to_past(values, tracks)
+        steps = np.concatenate([np.diff(change[rows]) for rows in tracks] or [np.zeros(0)])
+        noise = 1.05 * float(np.nanmedian(np.abs(steps))) if np.isfinite(steps).any() else 0.0
+        signals[name] = np.log(np.maximum(values, 1e-9)) / max(noise, LEAST_SPREAD)
+    judged = cells[[f"p_{name}" for name in CLASSES]].notna().all(axis=1)
+    if judged.any():
+        looks = cells["p_apoptotic"].to_numpy(dtype=np.float64) + cells["p_lytic"].to_numpy(dtype=np.float64)
+        signals["morphology"] = looks / 0.1
+    return Panel(stains, signals, bool(judged.any()), nuclei_only)
+
+
+def decode_cells(
+    cells: pd.DataFrame, tracks: list[Ints], born: list[bool], panel: Panel, settings: DeathSettings
+) -> list[Decoded]:
+    """Follow every cell through its states.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        `exovision.schema.CELLS` and `mean_<role>`, a row per cell and frame.
+    tracks : list of ndarray of int
+        Row numbers of each cell, in order of time.
+    born : list of bool
+        Which tracks begin by a division.
+    panel : Panel
+    settings : DeathSettings
+    """
+    emission = gather(
+        cells,
+        panel.stains,
+        tracks,
+        nuclei_only=panel.nuclei_only,
+        appearance_s=60 * settings.appearance_min,
+    )
+    rates = rates_per_h(settings)
+    times_s = cells["time_s"].to_numpy(dtype=np.float64)
+    found = []
+    for rows, by_birth in zip(tracks, born):
+        posterior = smooth(emission[rows], times_s[rows], rates, born=by_birth)
+        found.append(Decoded(rows, posterior, _judge(rows, posterior, times_s[rows], panel, settings)))
+    return found
+
+
+def _judge(rows: Ints, posterior: Floats, times_s: Floats, panel: Panel, settings: DeathSettings) -> Death:
+    """Say whether, when and how one cell died."""
+    dying = posterior[:, DEAD].sum(axis=1)
+    probability = (1 - MODEL_ERROR) * float(dying[-1])
+    certain = int((dying >= 0.5).sum()) >= settings.min_frames
+    was_cell = posterior[0, DEBRIS] < 0.5
+    called = panel.tells_death and probability >= settings.min_probability and certain and was_cell
+    if not called:
+        return Death(probability, False, None, np.nan, NOWHEN, {}, np.nan, {})
+    call_s = float(times_s[np.argmax(dying >= 0.5)])
+    near = (times_s >= call_s - 3600 * settings.onset_window_h) & (times_s <= call_s + AFTER_CALL_S)
+    signs = _signs(rows[near], times_s[near], panel)
+    at_first = Moment(call_s, call_s, call_s)
+    onset = at_first if dying[0] >= 0.5 else combine(signs, times_s[near], call_s)
+    stained = {role: _stained(stain, rows, times_s) for role, stain in panel.stains.items()}
+    starts = {name: float(t[np.searchsorted(np.cumsum(w), 0.5)]) for name, (t, w) in signs.items()}
+    death = Death(probability, True, None, np.nan, onset, stained, call_s, starts)
+    apoptotic = _apoptotic(posterior[dying >= 0.5], death.annexin_lead_s)
+    return replace(death, apoptotic=apoptotic, mode=_mode(apoptotic, panel, settings))
+
+
+def _signs(rows: Ints, times_s: Floats, panel: Panel) -> dict[str, tuple[Floats, Floats]]:
+    """Return the change-points of every signal in some of a cell's frames."""
+    changes = {name: find_change(signal[rows], times_s) for name, signal in panel.signals.items()}
+    return {name: change for name, change in changes.items() if change is not None}
+
+
+def _stained(stain: Stain, rows: Ints, times_s: Floats) -> Moment:
+    excess = stain.excess[rows]
+    seen = np.isfinite(excess)
+    return first_lasting(excess[seen] >= stain.threshold, times_s[seen])
+
+
+def _apoptotic(posterior: Floats, annexin_lead_s: float) -> float:
+    """Return the probability that a death was apoptotic: from the states, and annexin's lead over PI."""
+    paths = [posterior[:, path].sum() for path in (APOPTOTIC_PATH, LYTIC_PATH)]
+    logit = float(np.clip(np.log(paths[0] + 1e-3) - np.log(paths[1] + 1e-3), -LARGEST_LOGIT, LARGEST_LOGIT))
+    if np.isfinite(annexin_lead_s):
+        logit += float(np.clip((annexin_lead_s - LAG_S) / LAG_SCALE_S, -LARGEST_LOGIT, LARGEST_LOGIT))
+    return float(1 / (1 + np.exp(-logit)))
+
+
+def _mode(apoptotic: float, panel: Panel, settings: DeathSettings) -> str:
+    if panel.tells_mode and apoptotic >= settings.mode_min_probability:
+        return "apoptotic"
+    if panel.tells_mode and 1 - apoptotic >= settings.mode_min_probability:
+        return "lytic"
+    return "unresolved"
+
+
+def name_states(decoded: Decoded, times_s: Floats, settings: DeathSettings) -> list[str]:
+    """Return the contract's state of one cell in each frame, in an order without return.
+
+    Parameters
+    ----------
+    decoded : Decoded
+    times_s : ndarray of shape (T,)
+        Of the cell's frames, s.
+    settings : DeathSettings
+    """
+    death, posterior = decoded.death, decoded.posterior
+    names = []
+    stage = 0
+    for time_s, chance in zip(times_s, posterior):
+        if death.called and time_s >= death.onset.time_s:
+            likely = max(DEAD, key=lambda state: chance[state])
+            stage = max(stage, likely, key=DEAD.index) if stage else likely
+            names.append(NAMES[STATES[stage]])
+            continue
+        names.append(_name_alive(chance, settings.state_min_probability, dead=death.called))
+    return names
+
+
+def _name_alive(chance: Floats, least: float, *, dead: bool) -> str:
+    """Return the state in a frame before the onset, or of a cell that was not called dead."""
+    if chance[DEBRIS] >= least and not dead:
+        return "debris"
+    dying = float(chance[list(DEAD)].sum())
+    if dying >= 0.5 and not dead:
+        return "rounded_unsure"
+    alive = chance[:2] / max(float(chance[:2].sum()), 1e-9)
+    if chance[:2].sum() >= least or dead:
+        return "mitotic" if alive[MITOTIC] >= 0.5 else "live"
+    return "unknown"
