@@ -15,7 +15,10 @@ from exovision import schema
 from exovision.correction.bleaching import estimate_bleaching
 from exovision.correction.fixed_spots import fixed_drift
 from exovision.errors import InputError
+from exovision.events.chemistry import find_chemistry
 from exovision.events.find import find_events
+from exovision.events.judge import Judge
+from exovision.events.patches import Microscope
 from exovision.exosomes.linking import link
 from exovision.exosomes.motion import summarise
 from exovision.methods import Segmenter
@@ -184,6 +187,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
     drift = _drift(sweep, spots)
     drift_px = np.array(drift["px"])
     spots, exosomes, bleaching = _follow(sweep, spots, times_s, drift_px)
+    judge, on_chemistry = _judge(sweep, bleaching)
     tables = find_events(
         spots,
         exosomes,
@@ -195,6 +199,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         settings=settings.events,
         zone_areas=_stack(sweep.zones, columns=("cell_id", "band_um2", "ring_um2")),
         rulings=sweep.given.rulings,
+        judge=judge,
     )
     return Result(
         movie=movie,
@@ -205,11 +210,32 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         cells=tables.cells,
         fates=tables.fates,
         labels=sweep.labels,
-        summary=_summary(sweep, tables.summary, drift["notes"]),
+        summary=_summary(sweep, tables.summary, [*drift["notes"], *on_chemistry]),
         corrections={"drift": drift, "bleaching": bleaching, **sweep.given.facts()},
         device=sweep.device,
         seconds=time.perf_counter() - started,
     )
+
+
+def _judge(sweep: Sweep, bleaching: Mapping[str, Any]) -> tuple[Judge | None, list[str]]:
+    """Return what tells fates apart by their light, None without exosomes; and warnings."""
+    movie, settings, detector = sweep.movie, sweep.settings, sweep.detector
+    camera = detector.camera if detector else None
+    if detector is None or camera is None:
+        return None, []
+    named = str(movie.facts.get("chemistry") or settings.events.chemistry)
+    name, chemistry, warnings = find_chemistry(named, content="content" in movie.roles)
+    microscope = Microscope(
+        offset_counts=camera.offset_counts,
+        photons_per_count=camera.photons_per_count,
+        read_noise_photons=camera.read_noise_photons,
+        sigma_px=detector.sigma_px,
+        sigma_z_px=settings.exosomes.psf_sigma_z_um / movie.pixel_size_um,
+        exposure_s=settings.camera.exposure_s,
+        pixel_size_um=movie.pixel_size_um,
+    )
+    fading = np.array(bleaching["factor"], dtype=np.float64)
+    return Judge(movie, microscope, name, chemistry, fading, settings.events), warnings
 
 
 def _summary(sweep: Sweep, events: Mapping[str, Any], on_drift: list[str]) -> dict[str, Any]:

@@ -1,0 +1,190 @@
+"""What became of every docked exosome, from the light around it: the entry to the event models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from exovision.events.changes import find_moments
+from exovision.events.chemistry import Chemistry
+from exovision.events.dockings import Docking
+from exovision.events.estimates import estimate
+from exovision.events.hypotheses import Fit, compare
+from exovision.events.observer import View, fusion_auc
+from exovision.events.patches import Microscope, Place, place_moment, read_sequences
+from exovision.events.posterior import judge_fates
+from exovision.events.sequences import PatchSequence, Scenery, survey
+from exovision.events.verdicts import KINDS, Posterior, Verdict
+from exovision.numerics.release import LOG_D, LOG_GAIN, LOG_TAU, SHARE, START
+from exovision.records import Movie
+from exovision.settings import EventSettings
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CONTENT_MODELS = ("stays", "gone", "fades", "defocuses")
+MODEL_OF = {"fused": "spreads", "hemifused": "half_spreads"}
+"""The model of the exosome's light whose parameters describe a fate."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """All that is needed to judge the moments of one movie.
+
+    Attributes
+    ----------
+    movie : Movie
+    microscope : Microscope
+    name : str
+        Of the chemistry.
+    chemistry : Chemistry
+    fading : ndarray of shape (T,)
+        Light left of common bleaching.
+    settings : EventSettings
+    """
+
+    movie: Movie
+    microscope: Microscope
+    name: str
+    chemistry: Chemistry
+    fading: Floats
+    settings: EventSettings
+
+    def verdicts(
+        self,
+        dockings: Sequence[Docking],
+        spots: pd.DataFrame,
+        *,
+        paths: Mapping[int, Floats],
+        drift_um: Floats,
+        times_s: Floats,
+    ) -> list[Verdict]:
+        """Judge every moment at which something may have happened.
+
+        Parameters
+        ----------
+        dockings : sequence of Docking
+        spots : DataFrame
+            All spots, with the columns `schema.MEMBRANE_FRAME`.
+        paths : mapping of int to ndarray of shape (T, 2)
+            Of the cells on the stage, µm.
+        drift_um : ndarray of shape (T, 2)
+        times_s : ndarray of shape (T,)
+            Of the exosome channel; NaN where not acquired.
+
+        Returns
+        -------
+        list of Verdict
+            By docking and frame.
+
+        Raises
+        ------
+        InputError
+            As the movie does.
+        """
+        if "fusion" not in self.chemistry.shows:
+            return []
+        roles = ["exosome", *(["content"] if "content" in self.movie.roles else [])]
+        contents = spots.get("content_counts")
+        acquired = np.flatnonzero(np.isfinite(times_s)).astype(np.int64)
+        still = np.zeros((len(times_s), 2))
+        placed = [
+            place_moment(
+                moment,
+                acquired=acquired,
+                path_um=paths.get(moment.track.cell_id, still),
+                drift_um=drift_um,
+                pixel_size_um=self.microscope.pixel_size_um,
+            )
+            for moment in find_moments(dockings, contents)
+        ]
+        sequences = read_sequences(
+            self.movie,
+            [place for place in placed if place is not None],
+            spots,
+            self.microscope,
+            roles=roles,
+            times_s=times_s,
+            fading=self.fading,
+            at_once=self.chemistry.dye.at_once,
+        )
+        found = [self.judge(place, patches) for place, patches in sequences]
+        return sorted(found, key=lambda verdict: (verdict.docking, verdict.frame))
+
+    def judge(self, place: Place, patches: Mapping[str, PatchSequence]) -> Verdict:
+        """Judge one moment."""
+        patch = patches["exosome"]
+        pixel = self.microscope.pixel_size_um
+        scenery = survey(patch)
+        fits = compare(patch, scenery, self.chemistry.dye, pixel_size_um=pixel)
+        content = None
+        if "content" in patches:
+            lumen = survey(patches["content"])
+            content = compare(
+                patches["content"], lumen, self.chemistry.dye, pixel_size_um=pixel, names=CONTENT_MODELS
+            )
+        posterior = judge_fates(
+            fits, content, fusion_prior=self.settings.fusion_prior, shows=self.chemistry.shows
+        )
+        fate, identifiable = self._fate(posterior, fits, patch, scenery)
+        model = MODEL_OF.get(fate or "", posterior.best)
+        timed = content["gone"] if fate == "kiss_and_run" and content is not None else fits[model]
+        shown, frame = fate in MODEL_OF, _frame_before(patch, timed, place)
+        return Verdict(
+            docking=place.moment.docking,
+            ends=place.moment.ends,
+            frame=frame,
+            time_s=float(patch.times_s[list(patch.frames).index(frame)]),
+            posterior=posterior,
+            fate=fate,
+            identifiable=identifiable,
+            estimates=estimate(patch, scenery, fits[model], pixel_size_um=pixel) if shown else {},
+        )
+
+    def _fate(
+        self, posterior: Posterior, fits: Mapping[str, Fit], patch: PatchSequence, scenery: Scenery
+    ) -> tuple[str | None, bool]:
+        """Return the fate that is likely enough and can be told here at all, and whether it can."""
+        fate = max(KINDS, key=lambda name: posterior.fates[name])
+        if posterior.fates[fate] < self.settings.fate_min_probability:
+            return None, False
+        if fate not in MODEL_OF:
+            return fate, True
+        auc = self._auc(fits[MODEL_OF[fate]], patch, scenery)
+        able = auc >= self.settings.identifiable_min_auc
+        return (fate if able else None), able
+
+    def _auc(self, fit: Fit, patch: PatchSequence, scenery: Scenery) -> float:
+        """Return how well this very event could be told from a disappearance by anybody."""
+        theta, pixel = fit.theta, self.microscope.pixel_size_um
+        view = View(
+            photons=scenery.n,
+            background=max(float(np.mean(scenery.levels[: patch.before])), 0.5),
+            read_noise=patch.read_noise,
+            sigma_px=patch.sigma_px,
+            sigma_z_px=patch.sigma_z_px,
+            pixel_size_um=pixel,
+            interval_s=patch.interval_s,
+            exposure_s=patch.exposure_s,
+        )
+        return fusion_auc(
+            view,
+            diffusion_um2_s=float(np.exp(theta[LOG_D]) * pixel**2),
+            gain=float(np.exp(theta[LOG_GAIN])),
+            release_s=float(np.exp(theta[LOG_TAU])),
+            share=float(theta[SHARE]),
+            edge=fit.edge,
+            at_once=patch.at_once,
+        )
+
+
+def _frame_before(patch: PatchSequence, fit: Fit, place: Place) -> int:
+    """Return the last frame before the change; without one, that of its last sign."""
+    if not patch.times_s[0] <= fit.theta[START] <= patch.times_s[-1]:
+        return int(patch.frames[int(np.searchsorted(patch.frames, place.moment.last))])
+    at = int(np.searchsorted(patch.times_s, fit.theta[START], side="right")) - 1
+    return int(patch.frames[max(at, 0)])
