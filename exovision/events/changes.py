@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from exovision.events.dockings import Docking
@@ -18,19 +17,19 @@ STEP_SIGMAS, STEP_SHARE = 5.0, 0.25
 FLASH_SIGMAS, FLASH_SHARE = 6.0, 0.5
 """How clear and how large a lasting change, or that of a single spot, must be to be looked at (P)."""
 MOST_MOMENTS = 6
-JOIN_FRAMES = 8
-"""Signs so near each other are of one moment."""
+JOIN_FRAMES, JOIN_END_FRAMES = 8, 25
+"""Signs so near each other, or so shortly before the end, are of one moment: dye may leave slowly."""
 UNJUDGED = ("detached", "movie_end", None)
 """Outcomes of dockings whose end needs no explanation."""
 
 
-def find_moments(dockings: Sequence[Docking], contents: pd.Series | None) -> list[Moment]:
+def find_moments(dockings: Sequence[Docking], contents: Floats | None) -> list[Moment]:
     """Find the moments to look at, of all dockings.
 
     Parameters
     ----------
     dockings : sequence of Docking
-    contents : Series, optional
+    contents : ndarray of shape (M,), optional
         Brightness of the content at every spot, by row of the spots.
 
     Returns
@@ -46,7 +45,7 @@ def find_moments(dockings: Sequence[Docking], contents: pd.Series | None) -> lis
         frames = track.frames[part]
         signs = frames[changes(track.counts[part])].tolist()
         if contents is not None:
-            signs += frames[changes(contents.to_numpy(dtype=np.float64)[track.rows[part]])].tolist()
+            signs += frames[changes(contents[track.rows[part]])].tolist()
         end = int(frames[-1]) if docking.outcome not in UNJUDGED else None
         found += _gather(docking, number, sorted(signs), end)
     return found
@@ -56,7 +55,8 @@ def _gather(docking: Docking, number: int, signs: list[int], end: int | None) ->
     """Join signs that are near each other, and the end with those just before it."""
     groups: list[list[int]] = []
     for frame in [*signs, *([] if end is None else [end])]:
-        if groups and frame - groups[-1][-1] <= JOIN_FRAMES:
+        near = JOIN_END_FRAMES if frame == end else JOIN_FRAMES
+        if groups and frame - groups[-1][-1] <= near:
             groups[-1].append(frame)
         else:
             groups.append([frame])

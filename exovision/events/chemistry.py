@@ -55,10 +55,10 @@ class Chemistry:
     limits: str
 
 
-LIPID = Dye(0.8, 0.7, 2.0, 0.7)
+LIPID = Dye(0.7, 0.65, 2.0, 0.7)
 PROTEIN = Dye(0.2, 0.7, 1.0, 0.25)
 PH = Dye(0.2, 0.7, 2.0, 0.5, at_once=True)
-EITHER = Dye(0.6, 0.9, 1.7, 0.7)
+EITHER = Dye(0.5, 0.8, 1.7, 0.7)
 ALWAYS = ("docking", "detachment", "surfing", "aggregation")
 
 CHEMISTRIES: Mapping[str, Chemistry] = {

@@ -13,7 +13,7 @@ from exovision.calibration import median_interval_s
 from exovision.errors import InputError
 from exovision.events.decoding import OUTSIDE, decode
 from exovision.events.dockings import Clock
-from exovision.events.endings import resolve
+from exovision.events.endings import find_visits, resolve
 from exovision.events.identifiability import docking_limits
 from exovision.events.judge import Judge
 from exovision.events.motion import Track, cell_motion, make_tracks, outline_jitter_um
@@ -99,15 +99,17 @@ def find_events(
         for track, found in zip(tracks, decoded)
     ]
     dockings = [docking for story in stories for docking in story.dockings]
+    visits = find_visits(stories, clock) if judge is not None else []
     if judge is not None:
         verdicts = judge.verdicts(
-            dockings,
+            [*dockings, *visits],
             spots.reset_index(drop=True),
+            tracks=tracks,
             paths=cell_motion(cells, times_s=every_time(times_s), drift_um=drift_um),
             drift_um=drift_um,
             times_s=times_s,
         )
-        stories = resolve(stories, verdicts)
+        stories, visits = resolve(stories, visits, verdicts)
         dockings = [docking for story in stories for docking in story.dockings]
     se_um = float(np.median(np.concatenate([t.se_um for t in tracks]))) if tracks else float("nan")
     evidence = Evidence(
@@ -121,7 +123,9 @@ def find_events(
     )
     filled = fill_spots(spots, stories, pixel_size_um=pixel_size_um, settings=settings)
     probabilities = [probability for _, probability in decoded]
-    events = fill_events(stories, probabilities, filled, identifiable=evidence.limits.identifiable)
+    events = fill_events(
+        stories, probabilities, filled, identifiable=evidence.limits.identifiable, visits=visits
+    )
     told = judge.chemistry.shows if judge is not None else ()
     tables = EventTables(
         spots=filled,

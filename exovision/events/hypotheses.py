@@ -26,6 +26,8 @@ from exovision.numerics.release import (
 
 Floats = NDArray[np.float64]
 
+HOPELESS = -1e9
+"""Log-evidence of a model that cannot be fitted."""
 DARK = -20.0
 """Logarithm of a gain that is as good as zero."""
 MOST_STEPS = 25
@@ -45,6 +47,8 @@ GRID = {LOG_D: (-0.8, 0.8), LOG_GAIN: (0.0, 1.1), LOG_TAU: (-2.5, 0.5)}
 PLACES = (0.4,)
 """Where between two frames a change may begin, as tried for start values."""
 STARTS = 2
+REACH_SD = 3.0
+"""Parameters stay within so many standard deviations of their priors."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def priors(
         mean[LOG_TAU] = np.log(patch.interval_s)
         gain = (PLATEAU_GAIN, PLATEAU_SD) if hypothesis.name == "brightens" else (DIM_GAIN, DIM_SD)
         mean[LOG_GAIN], sd[LOG_GAIN] = np.log(gain[0]), gain[1]
-    lowest, highest = mean - 4 * sd, mean + 4 * sd
+    lowest, highest = mean - REACH_SD * sd, mean + REACH_SD * sd
     lowest[LOG_TAU] = min(np.log(0.01), lowest[LOG_TAU])
     if hypothesis.name == "fades":
         lowest[LOG_TAU] = np.log(0.7 * patch.interval_s)
@@ -235,7 +239,8 @@ def _laplace(
         constants -= np.log(max(last - first, patch.interval_s))
         precision[timed] = 12 / patch.interval_s**2
     _, determinant = np.linalg.slogdet(information + np.diag(precision))
-    return float(posterior + constants + 0.5 * len(free) * np.log(2 * np.pi) - 0.5 * determinant)
+    evidence = float(posterior + constants + 0.5 * len(free) * np.log(2 * np.pi) - 0.5 * determinant)
+    return evidence if np.isfinite(evidence) else HOPELESS
 
 
 def _gone(patch: PatchSequence, scenery: Scenery, known: Priors) -> Fit:

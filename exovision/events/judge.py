@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,14 @@ from exovision.events.chemistry import Chemistry
 from exovision.events.dockings import Docking
 from exovision.events.estimates import estimate
 from exovision.events.hypotheses import Fit, compare
+from exovision.events.motion import Track
+from exovision.events.neighbours import Neighbours
 from exovision.events.observer import View, fusion_auc
 from exovision.events.patches import Microscope, Place, place_moment, read_sequences
 from exovision.events.posterior import judge_fates
 from exovision.events.sequences import PatchSequence, Scenery, survey
-from exovision.events.verdicts import KINDS, Posterior, Verdict
+from exovision.events.uptake import uptake_probability
+from exovision.events.verdicts import FATES, KINDS, Posterior, Verdict
 from exovision.numerics.release import LOG_D, LOG_GAIN, LOG_TAU, SHARE, START
 from exovision.records import Movie
 from exovision.settings import EventSettings
@@ -27,6 +30,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CONTENT_MODELS = ("stays", "gone", "fades", "defocuses")
+UNTOLD = Posterior(dict.fromkeys(FATES, 0.0) | {"unresolved": 1.0}, float("nan"), "stays", "stays")
+WHOLE = ("fused",)
+"""Fates after which nothing is left to be docked: they cannot come before the end of a docking."""
 MODEL_OF = {"fused": "spreads", "hemifused": "half_spreads"}
 """The model of the exosome's light whose parameters describe a fate."""
 
@@ -59,6 +65,7 @@ class Judge:
         dockings: Sequence[Docking],
         spots: pd.DataFrame,
         *,
+        tracks: Sequence[Track],
         paths: Mapping[int, Floats],
         drift_um: Floats,
         times_s: Floats,
@@ -68,8 +75,11 @@ class Judge:
         Parameters
         ----------
         dockings : sequence of Docking
+            And other stays at a membrane.
         spots : DataFrame
             All spots, with the columns `schema.MEMBRANE_FRAME`.
+        tracks : sequence of Track
+            Of all exosomes.
         paths : mapping of int to ndarray of shape (T, 2)
             Of the cells on the stage, µm.
         drift_um : ndarray of shape (T, 2)
@@ -89,7 +99,7 @@ class Judge:
         if "fusion" not in self.chemistry.shows:
             return []
         roles = ["exosome", *(["content"] if "content" in self.movie.roles else [])]
-        contents = spots.get("content_counts")
+        contents = spots["content_counts"].to_numpy(dtype=np.float64) if "content" in roles else None
         acquired = np.flatnonzero(np.isfinite(times_s)).astype(np.int64)
         still = np.zeros((len(times_s), 2))
         placed = [
@@ -112,8 +122,42 @@ class Judge:
             fading=self.fading,
             at_once=self.chemistry.dye.at_once,
         )
-        found = [self.judge(place, patches) for place, patches in sequences]
-        return sorted(found, key=lambda verdict: (verdict.docking, verdict.frame))
+        neighbours = Neighbours(tracks, pixel_size_um=self.microscope.pixel_size_um, drift_um=drift_um)
+        found = [
+            self._beside(dockings[place.moment.docking], place, self.judge(place, patches), neighbours)
+            for place, patches in sequences
+        ]
+        found = self._with_uptakes(dockings, found)
+        return sorted(found, key=lambda verdict: (verdict.docking, verdict.frame, not verdict.ends))
+
+    def _beside(self, docking: Docking, place: Place, verdict: Verdict, neighbours: Neighbours) -> Verdict:
+        """Correct a verdict by what other exosomes did nearby."""
+        ends = place.moment.ends
+        if not ends and neighbours.crowded(place):
+            return _undecided(verdict)
+        if not ends:
+            return _undecided(verdict) if verdict.fate in WHOLE else verdict
+        merged = neighbours.merged(docking, place)
+        if merged >= self.settings.fate_min_probability:
+            frame = int(docking.frames[1])
+            return _decided(verdict, "aggregated", merged, frame, float(docking.seconds[1]))
+        return _undecided(verdict) if neighbours.taken_over(place) else verdict
+
+    def _with_uptakes(self, dockings: Sequence[Docking], found: Sequence[Verdict]) -> list[Verdict]:
+        """Add a verdict, or change that of its end, for every docking that ended with an uptake."""
+        if "uptake" not in self.chemistry.shows:
+            return list(found)
+        ends = {verdict.docking: verdict for verdict in found if verdict.ends}
+        others = [verdict for verdict in found if not verdict.ends]
+        for number, docking in enumerate(dockings):
+            if docking.end_told or docking.outcome == "detached" or (number in ends and ends[number].fate):
+                continue
+            probability = uptake_probability(docking, self.chemistry.uptake, self.settings)
+            if probability >= self.settings.fate_min_probability:
+                when = int(docking.frames[1]), float(docking.seconds[1])
+                blank = Verdict(number, True, *when, UNTOLD, None, False)
+                ends[number] = _decided(ends.get(number, blank), "taken_up", probability, *when)
+        return [*others, *ends.values()]
 
     def judge(self, place: Place, patches: Mapping[str, PatchSequence]) -> Verdict:
         """Judge one moment."""
@@ -188,3 +232,20 @@ def _frame_before(patch: PatchSequence, fit: Fit, place: Place) -> int:
         return int(patch.frames[int(np.searchsorted(patch.frames, place.moment.last))])
     at = int(np.searchsorted(patch.times_s, fit.theta[START], side="right")) - 1
     return int(patch.frames[max(at, 0)])
+
+
+def _undecided(verdict: Verdict) -> Verdict:
+    """Return a verdict that says that it cannot be told, because other exosomes were in the way."""
+    fates = dict.fromkeys(FATES, 0.0) | {"unresolved": 1.0}
+    posterior = replace(verdict.posterior, fates=fates)
+    return replace(verdict, posterior=posterior, fate=None, identifiable=False, estimates={})
+
+
+def _decided(verdict: Verdict, fate: str, probability: float, frame: int, time_s: float) -> Verdict:
+    """Return a verdict for a fate that the tracks show; the others share what is left."""
+    fates = {name: (1 - probability) * share for name, share in verdict.posterior.fates.items()}
+    fates[fate] += probability
+    posterior = replace(verdict.posterior, fates=fates)
+    return replace(
+        verdict, posterior=posterior, fate=fate, identifiable=True, estimates={}, frame=frame, time_s=time_s
+    )

@@ -80,6 +80,7 @@ def fill_events(
     spots: pd.DataFrame,
     *,
     identifiable: bool,
+    visits: Sequence[Docking] = (),
 ) -> pd.DataFrame:
     """Return one row per docking, change or end of a docking, and surfing.
 
@@ -92,6 +93,8 @@ def fill_events(
         For the positions in the image.
     identifiable : bool
         Whether this movie can tell dockings; a loss never is.
+    visits : sequence of Docking
+        Stays in the band that are no dockings; only what their light shows makes rows.
 
     Returns
     -------
@@ -111,6 +114,7 @@ def fill_events(
             if docking.over_at is not None and final(docking) is None:
                 rows.append(_end_row(docking, docking.over_at, probabilities, identifiable))
         rows += [_surfing_row(part) for part in story.surfing]
+    rows += [_fate_row(visit, verdict) for visit in visits for verdict in visit.verdicts if verdict.fate]
     rows.sort(key=lambda row: (row["start_frame"], row["exosome_id"], row["kind"]))
     table = pd.DataFrame(rows, columns=None if rows else ["event_id"])
     if rows:
