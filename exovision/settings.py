@@ -120,7 +120,7 @@ class EventSettings(Stage):
         0.01, gt=0, lt=0.5, description="share of docked exosomes expected to fuse (positive control: 0.3)"
     )
     fate_min_probability: float = Field(
-        0.5, gt=0, le=1, description="least probability of a fate that is called"
+        0.7, gt=0, le=1, description="least probability of a fate that is called"
     )
     identifiable_min_auc: float = Field(
         0.95, ge=0.5, le=1, description="least ideal AUC, fusion against disappearance, of a called fusion"

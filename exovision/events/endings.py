@@ -85,6 +85,8 @@ def find_visits(stories: Sequence[Story], clock: Clock) -> list[Docking]:
     found = []
     for story in stories:
         track = story.track
+        if story.dockings and len(track) - story.dockings[-1].stop < VISIT_SPOTS:
+            continue
         others = np.flatnonzero(story.states != "tethered")
         start = int(others[-1]) + 1 if len(others) else 0
         if len(track) - start < VISIT_SPOTS or clock.ends(int(track.frames[-1])):

@@ -22,6 +22,7 @@ from exovision.numerics.release import (
     START,
     draw_light,
     fit_light,
+    spot_ratios,
 )
 
 Floats = NDArray[np.float64]
@@ -40,6 +41,10 @@ HALF, HALF_SD = 0.5, 0.12
 """Share of the dye in the outer leaflet."""
 PLATEAU_GAIN, PLATEAU_SD = 2.0, 0.6
 DIM_GAIN, DIM_SD = 0.25, 0.6
+SPOT_REACH, JOIN_REACH, SEEN = 4, 5, 0.7
+JOINING = (0.4, 0.7, 1.0, 1.5, 2.5)
+"""Half-width of a drawn spot, px; how far away another one may join it; how often a spot that moves about is
+in the patch; brightness of one that joins, in units of the other (P)."""
 FREE_BRIGHTNESS = 2.0
 """An unexplained spot is up to about this many times as bright as before."""
 GRID = {LOG_D: (-0.8, 0.8), LOG_GAIN: (0.0, 1.1), LOG_TAU: (-2.5, 0.5)}
@@ -174,7 +179,8 @@ def compare(
     Returns
     -------
     dict of str to Fit
-        By name, and "unexplained": a spot of the PSF's width and any brightness in every frame.
+        By name; besides, "unexplained" is a spot of any brightness in every frame, "moves" one that is
+        anywhere in the patch, and "joined" one at rest with another one beside it.
     """
     fits: dict[str, Fit] = {}
     for name in names or HYPOTHESES:
@@ -186,6 +192,7 @@ def compare(
         evidence = float(logsumexp([fit.log_evidence for fit in seen])) - np.log(len(seen))
         fits[name] = Fit(name, best.edge, best.theta, best.log_likelihood, evidence)
     fits["unexplained"] = unexplained(patch, scenery)
+    fits["moves"], fits["joined"] = elsewhere(patch, scenery)
     return fits
 
 
@@ -347,21 +354,78 @@ def unexplained(patch: PatchSequence, scenery: Scenery) -> Fit:
     Brightness has a normal prior around none, with a deviation of twice that before; the evidence of each
     frame is exact for a normal likelihood.
     """
-    noise = patch.read_noise**2
     light = np.zeros_like(patch.photons)
     draw_light(resting(), patch.times_s, patch.centres_px, patch.optics(), False, 0, light)
-    steady = _base(HYPOTHESES["stays"], scenery)
-    _, by_frame = sequence_likelihood(patch, scenery, steady, edge=False)
-    free = by_frame.copy()
-    for k in range(patch.before, len(free)):
-        free[k] = _any_brightness(patch, scenery, light[k], k, noise)
-    after = np.cumsum((free - by_frame)[::-1])[::-1][patch.before : patch.latest + 1]
-    gained = float(logsumexp(after)) - np.log(len(after))
-    return Fit("unexplained", False, steady, float(by_frame.sum() + after.max()), by_frame.sum() + gained)
+    _, steady = sequence_likelihood(patch, scenery, _base(HYPOTHESES["stays"], scenery), edge=False)
+    free = [_any_brightness(patch, scenery, light[k], k) for k in range(patch.before, len(light))]
+    return _from_some_frame("unexplained", patch, scenery, steady, np.array(free)[:, None])
 
 
-def _any_brightness(patch: PatchSequence, scenery: Scenery, spot: Floats, k: int, noise: float) -> float:
+def _from_some_frame(name: str, patch: PatchSequence, scenery: Scenery, steady: Floats, later: Floats) -> Fit:
+    """Return the fit of a spot at rest that looks otherwise from some frame on.
+
+    `later` has the log-evidence of each frame after those before, in as many equally likely ways, (K', W).
+    """
+    gained = later - steady[patch.before :, None]
+    after = np.cumsum(gained[::-1], axis=0)[::-1][: patch.latest + 1 - patch.before]
+    evidence = float(steady.sum() + logsumexp(after) - np.log(after.size))
+    theta = _base(HYPOTHESES["stays"], scenery)
+    first = int(np.argmax(after.max(axis=1)))
+    theta[START] = patch.times_s[patch.before + first] - 0.5 * patch.interval_s
+    likelihood = float(steady.sum() + after.max())
+    return Fit(name, False, theta, likelihood, evidence if np.isfinite(evidence) else HOPELESS)
+
+
+def elsewhere(patch: PatchSequence, scenery: Scenery) -> tuple[Fit, Fit]:
+    """Return the fits of a spot that moves about after the change, and of one that is joined by another.
+
+    Notes
+    -----
+    The moving spot is anywhere in the patch, or out of it, in each frame anew; the one that joins keeps its
+    place and brightness. Places and brightnesses are averaged over, so that all freedom is paid for.
+    """
+    stays, absent = (_base(HYPOTHESES[name], scenery) for name in ("stays", "gone"))
+    absent[START] = patch.times_s[0] - 1.0
+    _, steady = sequence_likelihood(patch, scenery, stays, edge=False)
+    _, empty = sequence_likelihood(patch, scenery, absent, edge=False)
+    light = np.zeros_like(patch.photons)
+    draw_light(resting(), patch.times_s, patch.centres_px, patch.optics(), False, 0, light)
+    grid = np.arange(-SPOT_REACH, SPOT_REACH + 1)
+    spot = np.exp(-(grid[:, None] ** 2 + grid[None, :] ** 2) / (2 * patch.sigma_px**2))
+    spot *= scenery.n / spot.sum()
+    later = range(patch.before, len(light))
+    there = [_ratios(patch, scenery, k, 0.0 * light[k], spot, patch.photons.shape[1] // 2) for k in later]
+    seen = np.log(SEEN) + np.array([logsumexp(ratio) - np.log(ratio.size) for ratio in there])
+    moves = _from_some_frame(
+        "moves",
+        patch,
+        scenery,
+        steady,
+        (empty[patch.before :] + np.logaddexp(seen, np.log(1 - SEEN)))[:, None],
+    )
+    beside = np.stack(
+        [
+            [_ratios(patch, scenery, k, scenery.n * light[k], share * spot, JOIN_REACH) for share in JOINING]
+            for k in later
+        ]
+    )
+    joined = _from_some_frame(
+        "joined", patch, scenery, steady, steady[patch.before :, None] + beside.reshape(len(beside), -1)
+    )
+    return moves, joined
+
+
+def _ratios(patch: PatchSequence, scenery: Scenery, k: int, own: Floats, spot: Floats, reach: int) -> Floats:
+    """Return the log-likelihood ratios of a further spot at all places in one frame."""
+    expected = np.maximum(scenery.levels[k] + scenery.base + own + patch.read_noise**2, 0.5)
+    found = np.zeros((2 * reach + 1, 2 * reach + 1))
+    spot_ratios(scenery.photons[k], patch.mask[k], expected, spot, reach, found)
+    return found
+
+
+def _any_brightness(patch: PatchSequence, scenery: Scenery, spot: Floats, k: int) -> float:
     """Return the log-evidence of one frame with a spot of unknown brightness."""
+    noise = patch.read_noise**2
     z, mask, precision = scenery.photons[k], patch.mask[k] > 0, scenery.level_precision
     spread = FREE_BRIGHTNESS * scenery.n
     level, n = scenery.levels[k], 0.0

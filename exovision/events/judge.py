@@ -31,6 +31,8 @@ Ints = NDArray[np.int64]
 
 CONTENT_MODELS = ("stays", "gone", "fades", "defocuses")
 UNTOLD = Posterior(dict.fromkeys(FATES, 0.0) | {"unresolved": 1.0}, float("nan"), "stays", "stays")
+GLOW_UM, GLOW_FRAMES = 1.0, 16
+"""The glow of one fusion reaches so far and lasts so long."""
 WHOLE = ("fused",)
 """Fates after which nothing is left to be docked: they cannot come before the end of a docking."""
 MODEL_OF = {"fused": "spreads", "hemifused": "half_spreads"}
@@ -127,7 +129,7 @@ class Judge:
             self._beside(dockings[place.moment.docking], place, self.judge(place, patches), neighbours)
             for place, patches in sequences
         ]
-        found = self._with_uptakes(dockings, found)
+        found = self._with_uptakes(dockings, _each_once(found, dockings))
         return sorted(found, key=lambda verdict: (verdict.docking, verdict.frame, not verdict.ends))
 
     def _beside(self, docking: Docking, place: Place, verdict: Verdict, neighbours: Neighbours) -> Verdict:
@@ -141,7 +143,7 @@ class Judge:
         if merged >= self.settings.fate_min_probability:
             frame = int(docking.frames[1])
             return _decided(verdict, "aggregated", merged, frame, float(docking.seconds[1]))
-        return _undecided(verdict) if neighbours.taken_over(place) else verdict
+        return verdict
 
     def _with_uptakes(self, dockings: Sequence[Docking], found: Sequence[Verdict]) -> list[Verdict]:
         """Add a verdict, or change that of its end, for every docking that ended with an uptake."""
@@ -249,3 +251,27 @@ def _decided(verdict: Verdict, fate: str, probability: float, frame: int, time_s
     return replace(
         verdict, posterior=posterior, fate=fate, identifiable=True, estimates={}, frame=frame, time_s=time_s
     )
+
+
+def _each_once(verdicts: Sequence[Verdict], dockings: Sequence[Docking]) -> list[Verdict]:
+    """Return the verdicts with every spread of dye called once: its glow may be taken for other exosomes."""
+    spreading = [verdict for verdict in verdicts if verdict.fate in MODEL_OF]
+    spreading.sort(key=lambda verdict: -verdict.posterior.fusion_log_likelihood_ratio)
+    kept: list[Verdict] = []
+    undone: set[int] = set()
+    for verdict in spreading:
+        if any(_same(verdict, other, dockings) for other in kept):
+            undone.add(id(verdict))
+        else:
+            kept.append(verdict)
+    return [_undecided(verdict) if id(verdict) in undone else verdict for verdict in verdicts]
+
+
+def _same(one: Verdict, other: Verdict, dockings: Sequence[Docking]) -> bool:
+    places = []
+    for verdict in (one, other):
+        track = dockings[verdict.docking].track
+        at = min(int(np.searchsorted(track.frames, verdict.frame)), len(track) - 1)
+        places.append(track.stage_um[at])
+    near = float(np.hypot(*(places[0] - places[1]))) < GLOW_UM
+    return near and abs(one.frame - other.frame) <= GLOW_FRAMES

@@ -1,4 +1,4 @@
-"""What other exosomes do near a place where something may have happened: crossing, taking over, merging."""
+"""What other exosomes do near a place where something may have happened: crossing, merging."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ Floats = NDArray[np.float64]
 
 CROWD_PX, CROWD_FRAMES = 5.0, 6
 """Two spots so near each other within so many frames may have been taken for one."""
-TAKEN_OVER_PX, TAKEN_OVER_SPOTS, STEADY = 5.0, 8, 0.7
-"""A track that begins so near, lasts so long and keeps this share of its light goes on with the exosome."""
 MERGED_PX, BEFORE_SPOTS, AFTER_SPOTS, LEAST_SPOTS = 4.0, 12, 10, 5
 MERGED_SPREAD, MERGED_PRIOR = 0.15, 0.1
 """Scatter of brightness beyond noise, and prior of merging, where another exosome is at the place (P)."""
@@ -43,21 +41,6 @@ class Neighbours:
         first = place.moment.first - CROWD_FRAMES
         last = place.moment.last + CROWD_FRAMES
         return any((self._apart(i, place)[1] < CROWD_PX).any() for i in self._others(place, first, last))
-
-    def taken_over(self, place: Place) -> bool:
-        """Tell whether a track that begins at the moment goes on with the exosome."""
-        first, last = place.moment.first - CROWD_FRAMES, place.moment.last + CROWD_FRAMES
-        for i in self._others(place, first, last):
-            track = self._tracks[i]
-            if self._spans[i, 0] < first or len(track) < TAKEN_OVER_SPOTS:
-                continue
-            near = self._apart(i, place)[1]
-            counts = track.counts[: 2 * TAKEN_OVER_SPOTS]
-            half = len(counts) // 2
-            steady = np.median(counts[half:]) >= STEADY * np.median(counts[:half])
-            if near.size and near.min() < TAKEN_OVER_PX and steady:
-                return True
-        return False
 
     def merged(self, docking: Docking, place: Place) -> float:
         """Return the probability that an exosome that is gone has merged with one that is still there.

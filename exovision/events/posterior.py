@@ -17,6 +17,8 @@ ONE_CHANNEL: Mapping[str, tuple[str, float]] = {
     "dims": ("unresolved", 0.02),
     "brightens": ("unresolved", 0.02),
     "unexplained": ("unresolved", 0.03),
+    "moves": ("unresolved", 0.2),
+    "joined": ("unresolved", 0.05),
     "defocuses": ("left_focus", 0.05),
     "spreads": ("fused", 1.0),
     "half_spreads": ("hemifused", 1.0),
@@ -37,6 +39,8 @@ TWO_CHANNELS: Mapping[tuple[str, str], tuple[str, float]] = {
     ("dims", "any"): ("unresolved", 0.02),
     ("brightens", "any"): ("unresolved", 0.02),
     ("unexplained", "any"): ("unresolved", 0.03),
+    ("moves", "any"): ("unresolved", 0.2),
+    ("joined", "any"): ("unresolved", 0.05),
 }
 """The same of pairs of what the exosome's and the content's label do."""
 LOST = ("gone", "fades")
