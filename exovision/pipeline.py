@@ -19,6 +19,7 @@ from exovision.events.chemistry import find_chemistry
 from exovision.events.find import find_events
 from exovision.events.judge import Judge
 from exovision.events.patches import Microscope
+from exovision.exosomes.detection import Detector
 from exovision.exosomes.linking import link
 from exovision.exosomes.motion import summarise
 from exovision.methods import Segmenter
@@ -220,22 +221,42 @@ def _conclude(sweep: Sweep, started: float) -> Result:
 def _judge(sweep: Sweep, bleaching: Mapping[str, Any]) -> tuple[Judge | None, list[str]]:
     """Return what tells fates apart by their light, None without exosomes; and warnings."""
     movie, settings, detector = sweep.movie, sweep.settings, sweep.detector
-    camera = detector.camera if detector else None
-    if detector is None or camera is None:
+    if detector is None:
         return None, []
     named = str(movie.facts.get("chemistry") or settings.events.chemistry)
     name, chemistry, warnings = find_chemistry(named, content="content" in movie.roles)
-    microscope = Microscope(
+    microscope = microscope_of(detector, settings, movie.pixel_size_um)
+    fading = np.array(bleaching["factor"], dtype=np.float64)
+    return Judge(movie, microscope, name, chemistry, fading, settings.events), warnings
+
+
+def microscope_of(detector: Detector, settings: Settings, pixel_size_um: float) -> Microscope:
+    """Return camera and optics as the event models want them.
+
+    Parameters
+    ----------
+    detector : Detector
+        Prepared.
+    settings : Settings
+    pixel_size_um : float
+
+    Raises
+    ------
+    InputError
+        If the detector was not prepared.
+    """
+    camera = detector.camera
+    if camera is None:
+        raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
+    return Microscope(
         offset_counts=camera.offset_counts,
         photons_per_count=camera.photons_per_count,
         read_noise_photons=camera.read_noise_photons,
         sigma_px=detector.sigma_px,
-        sigma_z_px=settings.exosomes.psf_sigma_z_um / movie.pixel_size_um,
+        sigma_z_px=settings.exosomes.psf_sigma_z_um / pixel_size_um,
         exposure_s=settings.camera.exposure_s,
-        pixel_size_um=movie.pixel_size_um,
+        pixel_size_um=pixel_size_um,
     )
-    fading = np.array(bleaching["factor"], dtype=np.float64)
-    return Judge(movie, microscope, name, chemistry, fading, settings.events), warnings
 
 
 def _summary(sweep: Sweep, events: Mapping[str, Any], on_drift: list[str]) -> dict[str, Any]:

@@ -120,19 +120,20 @@ def find_events(
         clock=clock,
         limits=docking_limits(clock.interval_s, se_um, settings),
         jitter_um=jitter,
+        fates=judge.limits(spots, clock.interval_s) if judge is not None else {},
+        told=judge.chemistry.shows if judge is not None else (),
     )
     filled = fill_spots(spots, stories, pixel_size_um=pixel_size_um, settings=settings)
     probabilities = [probability for _, probability in decoded]
     events = fill_events(
         stories, probabilities, filled, identifiable=evidence.limits.identifiable, visits=visits
     )
-    told = judge.chemistry.shows if judge is not None else ()
     tables = EventTables(
         spots=filled,
         exosomes=fill_exosomes(exosomes, stories),
         events=events,
-        cells=fill_cells(cells, dockings, events, told),
-        fates=fill_fates(fates, dockings, events, told),
+        cells=fill_cells(cells, dockings, events, evidence.told),
+        fates=fill_fates(fates, dockings, events, evidence.told),
     )
     return replace(tables, summary=summarise(tables, evidence, settings))
 

@@ -174,7 +174,7 @@ def compare(
         Priors of spread, gain and release.
     pixel_size_um : float
     names : tuple of str
-        Hypotheses to fit; all if empty.
+        Hypotheses to fit, `stays` among them; all if empty.
 
     Returns
     -------
@@ -368,7 +368,8 @@ def _from_some_frame(name: str, patch: PatchSequence, scenery: Scenery, steady: 
     """
     gained = later - steady[patch.before :, None]
     after = np.cumsum(gained[::-1], axis=0)[::-1][: patch.latest + 1 - patch.before]
-    evidence = float(steady.sum() + logsumexp(after) - np.log(after.size))
+    # As in the other models, the photons before the change are known no better than they were measured.
+    evidence = float(steady.sum() + logsumexp(after) - np.log(after.size) + np.log(scenery.log_n_error))
     theta = _base(HYPOTHESES["stays"], scenery)
     first = int(np.argmax(after.max(axis=1)))
     theta[START] = patch.times_s[patch.before + first] - 0.5 * patch.interval_s
@@ -384,43 +385,44 @@ def elsewhere(patch: PatchSequence, scenery: Scenery) -> tuple[Fit, Fit]:
     The moving spot is anywhere in the patch, or out of it, in each frame anew; the one that joins keeps its
     place and brightness. Places and brightnesses are averaged over, so that all freedom is paid for.
     """
-    stays, absent = (_base(HYPOTHESES[name], scenery) for name in ("stays", "gone"))
-    absent[START] = patch.times_s[0] - 1.0
+    stays = _base(HYPOTHESES["stays"], scenery)
     _, steady = sequence_likelihood(patch, scenery, stays, edge=False)
-    _, empty = sequence_likelihood(patch, scenery, absent, edge=False)
     light = np.zeros_like(patch.photons)
     draw_light(resting(), patch.times_s, patch.centres_px, patch.optics(), False, 0, light)
     grid = np.arange(-SPOT_REACH, SPOT_REACH + 1)
     spot = np.exp(-(grid[:, None] ** 2 + grid[None, :] ** 2) / (2 * patch.sigma_px**2))
     spot *= scenery.n / spot.sum()
-    later = range(patch.before, len(light))
-    there = [_ratios(patch, scenery, k, 0.0 * light[k], spot, patch.photons.shape[1] // 2) for k in later]
-    seen = np.log(SEEN) + np.array([logsumexp(ratio) - np.log(ratio.size) for ratio in there])
-    moves = _from_some_frame(
-        "moves",
-        patch,
-        scenery,
-        steady,
-        (empty[patch.before :] + np.logaddexp(seen, np.log(1 - SEEN)))[:, None],
+    later, whole = range(patch.before, len(light)), patch.photons.shape[1] // 2
+    moving = []
+    for k in later:
+        out, there = _with_spot(patch, scenery, k, 0.0 * light[k], spot, whole)
+        seen = np.log(SEEN) + logsumexp(there) - np.log(there.size)
+        moving.append(np.logaddexp(seen, out + np.log(1 - SEEN)))
+    beside = [
+        np.stack(
+            [
+                _with_spot(patch, scenery, k, scenery.n * light[k], share * spot, JOIN_REACH)[1]
+                for share in JOINING
+            ]
+        ).ravel()
+        for k in later
+    ]
+    return (
+        _from_some_frame("moves", patch, scenery, steady, np.array(moving)[:, None]),
+        _from_some_frame("joined", patch, scenery, steady, np.stack(beside)),
     )
-    beside = np.stack(
-        [
-            [_ratios(patch, scenery, k, scenery.n * light[k], share * spot, JOIN_REACH) for share in JOINING]
-            for k in later
-        ]
-    )
-    joined = _from_some_frame(
-        "joined", patch, scenery, steady, steady[patch.before :, None] + beside.reshape(len(beside), -1)
-    )
-    return moves, joined
 
 
-def _ratios(patch: PatchSequence, scenery: Scenery, k: int, own: Floats, spot: Floats, reach: int) -> Floats:
-    """Return the log-likelihood ratios of a further spot at all places in one frame."""
+def _with_spot(
+    patch: PatchSequence, scenery: Scenery, k: int, own: Floats, spot: Floats, reach: int
+) -> tuple[float, Floats]:
+    """Return the log-likelihood of a frame without a further spot, and with one at every place."""
+    mask, photons = patch.mask[k], scenery.photons[k]
     expected = np.maximum(scenery.levels[k] + scenery.base + own + patch.read_noise**2, 0.5)
-    found = np.zeros((2 * reach + 1, 2 * reach + 1))
-    spot_ratios(scenery.photons[k], patch.mask[k], expected, spot, reach, found)
-    return found
+    without = float(np.sum(mask * (photons * np.log(expected) - expected)))
+    ratios = np.zeros((2 * reach + 1, 2 * reach + 1))
+    spot_ratios(photons, mask, expected, spot, reach, ratios)
+    return without, without + ratios
 
 
 def _any_brightness(patch: PatchSequence, scenery: Scenery, spot: Floats, k: int) -> float:

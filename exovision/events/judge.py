@@ -14,6 +14,7 @@ from exovision.events.chemistry import Chemistry
 from exovision.events.dockings import Docking
 from exovision.events.estimates import estimate
 from exovision.events.hypotheses import Fit, compare
+from exovision.events.identifiability import FateLimits, fate_limits
 from exovision.events.motion import Track
 from exovision.events.neighbours import Neighbours
 from exovision.events.observer import View, fusion_auc
@@ -61,6 +62,12 @@ class Judge:
     chemistry: Chemistry
     fading: Floats
     settings: EventSettings
+
+    def limits(self, spots: pd.DataFrame, interval_s: float) -> dict[str, FateLimits]:
+        """Return what could be told of the typical linked spot, by kind of event."""
+        linked = spots[spots["exosome_id"].notna()]
+        view = typical_view(linked, self.microscope, interval_s) if len(linked) else None
+        return fate_limits(self.name, self.chemistry, view, self.settings)
 
     def verdicts(
         self,
@@ -275,3 +282,18 @@ def _same(one: Verdict, other: Verdict, dockings: Sequence[Docking]) -> bool:
         places.append(track.stage_um[at])
     near = float(np.hypot(*(places[0] - places[1]))) < GLOW_UM
     return near and abs(one.frame - other.frame) <= GLOW_FRAMES
+
+
+def typical_view(spots: pd.DataFrame, microscope: Microscope, interval_s: float) -> View:
+    """Return how the median spot is seen; `counts` and `background` in counts."""
+    gain = microscope.photons_per_count
+    return View(
+        photons=max(float(spots["counts"].median()) * gain, 1.0),
+        background=max(float(spots["background"].median()) * gain, 0.1),
+        read_noise=microscope.read_noise_photons,
+        sigma_px=microscope.sigma_px,
+        sigma_z_px=microscope.sigma_z_px,
+        pixel_size_um=microscope.pixel_size_um,
+        interval_s=interval_s,
+        exposure_s=microscope.exposure_s,
+    )

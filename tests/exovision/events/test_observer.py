@@ -14,7 +14,7 @@ TABLE = {
     (1, 1.0): (0.99, 0.85, 0.75, 0.59),
     (3, 1.0): (1.00, 0.999, 0.98, 0.76),
 }
-"""Ideal area under the curve by dequenching and D, for frames of .1, .5, 1 and 5 s (200 photons, 50 per px)."""
+"""Ideal area under the curve by dequenching and D, for frames of .1, .5, 1, 5 s (200 photons, 50 per px)."""
 
 
 @pytest.mark.parametrize(("gain", "diffusion"), TABLE)
