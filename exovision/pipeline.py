@@ -17,7 +17,11 @@ from exovision.correction.bleaching import estimate_bleaching
 from exovision.correction.fixed_spots import fixed_drift
 from exovision.death.fates import count_hits, find_deaths
 from exovision.errors import InputError
+from exovision.events.chemistry import find_chemistry
 from exovision.events.find import find_events
+from exovision.events.judge import Judge
+from exovision.events.patches import Microscope
+from exovision.exosomes.detection import Detector
 from exovision.exosomes.linking import link
 from exovision.exosomes.motion import summarise
 from exovision.methods import Segmenter
@@ -192,6 +196,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
     sweep.labels.rename(lineage.renames)
     spots = lineage.rename(lineage.rename(spots), "next_cell_id")
     spots, exosomes, bleaching = _follow(sweep, spots, times_s, drift_px)
+    judge, on_chemistry = _judge(sweep, bleaching)
     tables = find_events(
         spots,
         exosomes,
@@ -203,6 +208,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         settings=settings.events,
         zone_areas=lineage.rename(_stack(sweep.zones, columns=("cell_id", "band_um2", "ring_um2"))),
         rulings=sweep.given.rulings,
+        judge=judge,
     )
     deaths = find_deaths(
         tables.cells, tables.fates, nuclei_only=movie.cell_role == "nucleus", settings=settings.death
@@ -216,20 +222,61 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         cells=deaths.cells,
         fates=count_hits(deaths.fates, tables.events),
         labels=sweep.labels,
-        summary=_summary(sweep, tables.summary, deaths.summary, drift["notes"]),
+        summary=_summary(sweep, tables.summary, deaths.summary, [*drift["notes"], *on_chemistry]),
         corrections={"drift": drift, "bleaching": bleaching, **sweep.given.facts()},
         device=sweep.device,
         seconds=time.perf_counter() - started,
     )
 
 
+def _judge(sweep: Sweep, bleaching: Mapping[str, Any]) -> tuple[Judge | None, list[str]]:
+    """Return what tells fates apart by their light, None without exosomes; and warnings."""
+    movie, settings, detector = sweep.movie, sweep.settings, sweep.detector
+    if detector is None:
+        return None, []
+    named = str(movie.facts.get("chemistry") or settings.events.chemistry)
+    name, chemistry, warnings = find_chemistry(named, content="content" in movie.roles)
+    microscope = microscope_of(detector, settings, movie.pixel_size_um)
+    fading = np.array(bleaching["factor"], dtype=np.float64)
+    return Judge(movie, microscope, name, chemistry, fading, settings.events), warnings
+
+
+def microscope_of(detector: Detector, settings: Settings, pixel_size_um: float) -> Microscope:
+    """Return camera and optics as the event models want them.
+
+    Parameters
+    ----------
+    detector : Detector
+        Prepared.
+    settings : Settings
+    pixel_size_um : float
+
+    Raises
+    ------
+    InputError
+        If the detector was not prepared.
+    """
+    camera = detector.camera
+    if camera is None:
+        raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
+    return Microscope(
+        offset_counts=camera.offset_counts,
+        photons_per_count=camera.photons_per_count,
+        read_noise_photons=camera.read_noise_photons,
+        sigma_px=detector.sigma_px,
+        sigma_z_px=settings.exosomes.psf_sigma_z_um / pixel_size_um,
+        exposure_s=settings.camera.exposure_s,
+        pixel_size_um=pixel_size_um,
+    )
+
+
 def _summary(
-    sweep: Sweep, events: Mapping[str, Any], death: Mapping[str, Any], on_drift: list[str]
+    sweep: Sweep, events: Mapping[str, Any], death: Mapping[str, Any], remarks: list[str]
 ) -> dict[str, Any]:
     """Add to the summary of the events what the other stages found and have to say."""
     movie, segmenter, detector = sweep.movie, sweep.segmenter, sweep.detector
     warnings = [*sweep.warnings, *sweep.skipped(), *getattr(segmenter, "notes", ())]
-    warnings += [*(detector.notes if detector else ()), *on_drift, *events["warnings"]]
+    warnings += [*(detector.notes if detector else ()), *remarks, *events["warnings"]]
     return {
         **events,
         "death": {name: value for name, value in death.items() if name != "warnings"},

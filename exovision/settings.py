@@ -33,6 +33,7 @@ class CameraSettings(Stage):
     photons_per_count: float | None = Field(None, gt=0, description="gain; None: photons are not reported")
     offset_counts: float | None = Field(None, ge=0, description="counts without light; None: estimated")
     read_noise_photons: float = Field(1.6, ge=0, description="read noise, photo-electrons rms")
+    exposure_s: float = Field(0.05, ge=0, description="exposure of one frame, for what happens during it")
 
 
 class CorrectionSettings(Stage):
@@ -73,6 +74,7 @@ class ExosomeSettings(Stage):
     """How exosomes are found, localised and linked."""
 
     psf_sigma_um: float | None = Field(None, gt=0, description="PSF standard deviation; None: from the data")
+    psf_sigma_z_um: float = Field(0.35, gt=0, description="PSF standard deviation along the optical axis")
     false_alarms_per_frame: float = Field(
         10.0, gt=0, description="expected noise peaks kept per 512 x 512 px"
     )
@@ -111,6 +113,18 @@ class EventSettings(Stage):
         3, ge=1, description="frames below the band before a spot counts as inside"
     )
     intensity_tolerance: float = Field(0.3, gt=0, lt=1, description="kept intensity of a detaching exosome")
+    chemistry: Literal["lipid_dye", "lumen", "phluorin", "dual", "protein_tag", "unknown"] = Field(
+        "unknown", description="what is labelled; the sample sheet's column of that name wins"
+    )
+    fusion_prior: float = Field(
+        0.01, gt=0, lt=0.5, description="share of docked exosomes expected to fuse (positive control: 0.3)"
+    )
+    fate_min_probability: float = Field(
+        0.7, gt=0, le=1, description="least probability of a fate that is called"
+    )
+    identifiable_min_auc: float = Field(
+        0.95, ge=0.5, le=1, description="least ideal AUC, fusion against disappearance, of a called fusion"
+    )
     ring_inner_um: float = Field(1.0, gt=0, description="local ring of the chance test, inner distance")
     ring_outer_um: float = Field(3.0, gt=0, description="local ring of the chance test, outer distance")
 

@@ -16,6 +16,7 @@ from exovision.cells.outlines import Outlines, zone_areas_um2
 from exovision.cells.tracking import CellTracker
 from exovision.correction.drift import DriftEstimator
 from exovision.errors import InputError
+from exovision.exosomes.brightness import measure_at_spots
 from exovision.exosomes.detection import Detector
 from exovision.io.label_files import LabelWriter
 from exovision.methods import SEGMENTERS, Segmenter
@@ -154,7 +155,7 @@ class Sweep:
                 )
             self.labels.append(self.current)
             if t in detected:
-                self.spots.append(self._place(detected[t]))
+                self.spots.append(self._beside(self._place(detected[t]), t, images))
 
     def _segment(
         self, images: Mapping[str, Mapping[int, NDArray[np.float32]]], chunk: range
@@ -205,6 +206,24 @@ class Sweep:
             ).assign(frame=t)
         )
 
+    def _beside(
+        self, spots: pd.DataFrame, t: int, images: Mapping[str, Mapping[int, NDArray[np.float32]]]
+    ) -> pd.DataFrame:
+        """Add what the content and marker channels show at the spots."""
+        names = {role: column for role in images if (column := _column_of(role))}
+        if self.detector is None or not names:
+            return spots
+        places = spots[["y_px", "x_px"]].to_numpy(dtype=np.float64)
+        unknown = np.full(len(spots), np.nan)
+        return spots.assign(
+            **{
+                column: measure_at_spots(images[role][t], places, self.detector.sigma_px)
+                if t in images[role]
+                else unknown
+                for role, column in names.items()
+            }
+        )
+
     def _place(self, spots: pd.DataFrame) -> pd.DataFrame:
         movie = self.movie
         placed = spots.assign(
@@ -224,6 +243,13 @@ class Sweep:
             contour_um=there.contour_um,
             **beside,
         )
+
+
+def _column_of(role: str) -> str | None:
+    """Return the column of the spots that holds a channel's brightness, None for other channels."""
+    if role == "content":
+        return "content_counts"
+    return f"marker_{role.removeprefix('marker:')}" if role.startswith("marker:") else None
 
 
 def _consecutive(frames: list[int]) -> Iterator[range]:

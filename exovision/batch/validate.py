@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from exovision.batch.jobs import Job
-from exovision.events.identifiability import NOT_ASSESSED, docking_limits
+from exovision.events.chemistry import find_chemistry
+from exovision.events.identifiability import NOT_ASSESSED, docking_limits, fate_limits
+from exovision.events.judge import typical_view
 from exovision.exosomes.detection import Detector
 from exovision.nets.device import resolve_device
+from exovision.pipeline import microscope_of
 from exovision.records import LabelStack, Movie
 from exovision.settings import Settings
 from exovision.sweep import PREPARATION_FRAMES
@@ -151,6 +154,8 @@ def _exosomes(movie: Movie, labels: LabelStack | None, settings: Settings) -> It
     se_um = float(spots[["y_se_px", "x_se_px"]].median().mean()) * movie.pixel_size_um
     yield from _first_image(detector, spots, se_um)
     yield from _docking(movie, labels, settings, se_um)
+    yield from _fates(movie, settings, detector, spots)
+    yield f"not judged by this version: {', '.join(NOT_ASSESSED)}, death"
 
 
 def _images(movie: Movie) -> Iterator[Any]:
@@ -186,7 +191,19 @@ def _docking(movie: Movie, labels: LabelStack | None, settings: Settings, se_um:
     else:
         basis = "judged by timing alone" if np.isnan(se_um) else f"band {limits.band_um:.2f} µm"
         yield f"docking: can be told from {limits.shortest_s:g} s on (a docking {need}), {basis}"
-    yield f"not judged by this version: {', '.join(NOT_ASSESSED)}, death"
+
+
+def _fates(movie: Movie, settings: Settings, detector: Detector, spots: Any) -> Iterator[str]:
+    """Yield which fates the label, timing and light of the first image can show."""
+    named = str(movie.facts.get("chemistry") or settings.events.chemistry)
+    name, chemistry, warnings = find_chemistry(named, content="content" in movie.roles)
+    yield f"chemistry: {name}; {chemistry.limits}"
+    yield from (f"chemistry: {warning}" for warning in warnings)
+    microscope = microscope_of(detector, settings, movie.pixel_size_um)
+    view = typical_view(spots, microscope, movie.interval_s("exosome")) if len(spots) else None
+    for kind, found in fate_limits(name, chemistry, view, settings.events).items():
+        if found.identifiable is not None:
+            yield f"{kind}: {found.reason}"
 
 
 def _duration(value_s: float) -> str:

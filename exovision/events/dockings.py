@@ -13,6 +13,7 @@ from exovision.events.comotion import Comotion, judge
 from exovision.events.decoding import OUTSIDE, SLOW
 from exovision.events.motion import Track, main_cell
 from exovision.events.rulings import overrule
+from exovision.events.verdicts import Verdict
 from exovision.numerics.diffusion import Diffusion
 from exovision.records import Ruling
 from exovision.settings import EventSettings
@@ -110,6 +111,7 @@ class Docking:
     outcome: str | None
     over_at: int | None
     end_told: bool = False
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def frames(self) -> tuple[int, int]:

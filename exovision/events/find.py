@@ -13,8 +13,10 @@ from exovision.calibration import median_interval_s
 from exovision.errors import InputError
 from exovision.events.decoding import OUTSIDE, decode
 from exovision.events.dockings import Clock
+from exovision.events.endings import find_visits, resolve
 from exovision.events.identifiability import docking_limits
-from exovision.events.motion import Track, make_tracks, outline_jitter_um
+from exovision.events.judge import Judge
+from exovision.events.motion import Track, cell_motion, make_tracks, outline_jitter_um
 from exovision.events.states import tell_story
 from exovision.events.summary import Evidence, summarise
 from exovision.events.tables import (
@@ -47,6 +49,7 @@ def find_events(
     zone_areas: pd.DataFrame,
     exposure_s: float | None = None,
     rulings: Sequence[Ruling] = (),
+    judge: Judge | None = None,
 ) -> EventTables:
     """Say what every exosome did at the cells' membranes.
 
@@ -71,6 +74,8 @@ def find_events(
         Exposure of the exosome channel, 0 if unknown.
     rulings : sequence of Ruling
         Events that a person decided; they win over what is computed.
+    judge : Judge, optional
+        Looks at the light where dockings change or end; without one, fates are not told apart.
 
     Returns
     -------
@@ -94,6 +99,18 @@ def find_events(
         for track, found in zip(tracks, decoded)
     ]
     dockings = [docking for story in stories for docking in story.dockings]
+    visits = find_visits(stories, clock) if judge is not None else []
+    if judge is not None:
+        verdicts = judge.verdicts(
+            [*dockings, *visits],
+            spots.reset_index(drop=True),
+            tracks=tracks,
+            paths=cell_motion(cells, times_s=every_time(times_s), drift_um=drift_um),
+            drift_um=drift_um,
+            times_s=times_s,
+        )
+        stories, visits = resolve(stories, visits, verdicts)
+        dockings = [docking for story in stories for docking in story.dockings]
     se_um = float(np.median(np.concatenate([t.se_um for t in tracks]))) if tracks else float("nan")
     evidence = Evidence(
         tracks=tracks,
@@ -103,15 +120,20 @@ def find_events(
         clock=clock,
         limits=docking_limits(clock.interval_s, se_um, settings),
         jitter_um=jitter,
+        fates=judge.limits(spots, clock.interval_s) if judge is not None else {},
+        told=judge.chemistry.shows if judge is not None else (),
     )
     filled = fill_spots(spots, stories, pixel_size_um=pixel_size_um, settings=settings)
     probabilities = [probability for _, probability in decoded]
+    events = fill_events(
+        stories, probabilities, filled, identifiable=evidence.limits.identifiable, visits=visits
+    )
     tables = EventTables(
         spots=filled,
         exosomes=fill_exosomes(exosomes, stories),
-        events=fill_events(stories, probabilities, filled, identifiable=evidence.limits.identifiable),
-        cells=fill_cells(cells, dockings),
-        fates=fill_fates(fates, dockings),
+        events=events,
+        cells=fill_cells(cells, dockings, events, evidence.told),
+        fates=fill_fates(fates, dockings, events, evidence.told),
     )
     return replace(tables, summary=summarise(tables, evidence, settings))
 

@@ -6,20 +6,106 @@ from typing import NamedTuple
 
 import numpy as np
 
+from exovision.events.chemistry import Chemistry
+from exovision.events.observer import View, fusion_auc
 from exovision.settings import EventSettings
 
-NOT_ASSESSED = (
-    "hemifusion",
-    "fusion",
-    "kiss_and_run",
-    "uptake",
-    "recycling",
-    "aggregation",
-)
-"""Kinds of event that this version neither calls nor assesses."""
+FATES_BY_LABEL = ("fusion", "hemifusion", "kiss_and_run", "uptake", "aggregation")
+"""Kinds of event that are told by their light."""
+NOT_ASSESSED = ("recycling",)
+"""Kinds that this version neither calls nor assesses."""
+DIFFUSIONS, GAINS = (0.3, 1.0, 3.0), (1.0, 3.0)
+"""D in units of the label's usual one, and gains, for which the ideal observer is asked."""
 
 LARGEST_ERROR = 1.5
 """Relative standard error of the diffusion of the shortest docking (P)."""
+
+
+class FateLimits(NamedTuple):
+    """What a movie can show of one kind of event.
+
+    Attributes
+    ----------
+    identifiable : bool or None
+        None if it is not assessed.
+    reason : str
+    auc : list of dict
+        For fusion: `diffusion_um2_s`, `gain`, and the ideal `auc` against a disappearance.
+    """
+
+    identifiable: bool | None
+    reason: str
+    auc: list[dict[str, float]]
+
+
+def fate_limits(
+    name: str, chemistry: Chemistry, view: View | None, settings: EventSettings
+) -> dict[str, FateLimits]:
+    """Tell which fates this label, timing and light can show, before any event is looked at.
+
+    Parameters
+    ----------
+    name : str
+        Of the chemistry.
+    chemistry : Chemistry
+    view : View or None
+        A typical exosome; None without any.
+    settings : EventSettings
+
+    Returns
+    -------
+    dict of str to FateLimits
+        By kind of event. That of a single event depends on its own light: see its row.
+    """
+    limits = {kind: FateLimits(None, "not assessed by this version", []) for kind in NOT_ASSESSED}
+    for kind in FATES_BY_LABEL:
+        if kind not in chemistry.shows:
+            limits[kind] = FateLimits(False, f"a label of the kind {name} cannot show it", [])
+        elif view is None or not np.isfinite(view.interval_s):
+            limits[kind] = FateLimits(False, "no exosomes, or one frame", [])
+        elif kind in ("fusion", "hemifusion"):
+            limits[kind] = _spread_limits(kind, chemistry, view, settings)
+        else:
+            limits[kind] = FateLimits(True, REASONS[kind], [])
+    return limits
+
+
+REASONS = {
+    "kiss_and_run": "the content is lost while the exosome stays",
+    "uptake": "only where the label changes its light on the way inwards",
+    "aggregation": "only where the light of two exosomes adds up",
+}
+
+
+def _spread_limits(kind: str, chemistry: Chemistry, view: View, settings: EventSettings) -> FateLimits:
+    dye, share = chemistry.dye, 1.0 if kind == "fusion" else 0.5
+    table = [
+        {
+            "diffusion_um2_s": round(float(scale * dye.diffusion_um2_s), 3),
+            "gain": gain,
+            "auc": fusion_auc(
+                view,
+                diffusion_um2_s=scale * dye.diffusion_um2_s,
+                gain=gain,
+                release_s=dye.release_s,
+                share=share,
+                at_once=dye.at_once,
+            ),
+        }
+        for scale in DIFFUSIONS
+        for gain in GAINS
+    ]
+    usual = table[2 * DIFFUSIONS.index(1.0)]["auc"]
+    if kind == "hemifusion":
+        table = []
+    able = usual >= settings.identifiable_min_auc
+    words = "can be told" if able else "cannot be told"
+    return FateLimits(
+        able,
+        f"{words} from a disappearance at {view.interval_s:g} s a frame and {view.photons:.0f} photons: "
+        f"ideal AUC {usual:.3f} at {dye.diffusion_um2_s:g} um2/s without dequenching",
+        table,
+    )
 
 
 class DockingLimits(NamedTuple):

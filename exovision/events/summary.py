@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exovision import schema
 from exovision.events.chance import LEVEL, compare_cells, count_zones, pool_cells
 from exovision.events.dockings import Clock, Docking, lasts
-from exovision.events.identifiability import NOT_ASSESSED, DockingLimits
+from exovision.events.identifiability import FATES_BY_LABEL, NOT_ASSESSED, DockingLimits, FateLimits
 from exovision.events.motion import Track
 from exovision.events.rates import cell_hours, distance_profile, poisson_interval
 from exovision.events.tables import EventTables
@@ -44,6 +44,10 @@ class Evidence:
     limits : DockingLimits
     jitter_um : float
         Measured jitter of distances.
+    fates : mapping of str to FateLimits
+        What the label and the light can show; empty if fates were not judged.
+    told : sequence of str
+        Kinds of event that the label can show.
     """
 
     tracks: Sequence[Track]
@@ -53,6 +57,8 @@ class Evidence:
     clock: Clock
     limits: DockingLimits
     jitter_um: float
+    fates: Mapping[str, FateLimits] = field(default_factory=dict)
+    told: Sequence[str] = ()
 
 
 def summarise(tables: EventTables, evidence: Evidence, settings: EventSettings) -> dict[str, Any]:
@@ -71,7 +77,7 @@ def summarise(tables: EventTables, evidence: Evidence, settings: EventSettings) 
         Plain numbers, texts, lists and dicts; what cannot be told is None. `movie` holds the headline.
     """
     hours = cell_hours(tables.fates, evidence.times_s)
-    rates = _rates(tables.events, evidence.dockings, hours)
+    rates = _rates(tables.events, evidence.dockings, hours, evidence.told)
     dwell = dwell_times(evidence.dockings, evidence.clock)
     chance = chance_test(evidence.tracks, evidence.zone_areas, settings)
     headline = {
@@ -81,6 +87,7 @@ def summarise(tables: EventTables, evidence: Evidence, settings: EventSettings) 
         "cell_hours": hours,
         "arrivals": rates["arrival"]["count"],
         **{f"arrivals_{name}": rates["arrival"][name] for name in rates["arrival"] if name != "count"},
+        "fusions": rates["fusion"]["count"] if "fusion" in rates else None,
         "median_dwell_s": dwell["median_s"],
         "enrichment": chance["enrichment"],
         "chance_p": chance["p"],
@@ -105,12 +112,14 @@ def summarise(tables: EventTables, evidence: Evidence, settings: EventSettings) 
     return plain
 
 
-def _rates(events: pd.DataFrame, dockings: Sequence[Docking], hours: float) -> dict[str, dict[str, Any]]:
+def _rates(
+    events: pd.DataFrame, dockings: Sequence[Docking], hours: float, told: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Return rates by kind of event; an arrival is a docking whose start was seen."""
     kinds = events["kind"].value_counts()
-    counts = {
-        kind: int(kinds.get(kind, 0)) for kind in ("docking", "detachment", "loss_unresolved", "surfing")
-    }
+    fates = [kind for kind in FATES_BY_LABEL if kind in told]
+    named = ("docking", "detachment", *fates, "loss_unresolved", "surfing")
+    counts = {kind: int(kinds.get(kind, 0)) for kind in named}
     counts["arrival"] = sum(docking.censored in ("none", "right") for docking in dockings)
     return {kind: rate(count, hours) for kind, count in counts.items()}
 
@@ -221,9 +230,13 @@ def _identifiability(evidence: Evidence, settings: EventSettings) -> dict[str, A
         },
         "loss_unresolved": {
             "identifiable": False,
-            "reason": "undocking between frames, bleaching, fusion, uptake and focus loss look alike here",
+            "reason": "what is left when neither track nor light tells how an exosome went",
         },
-        **{kind: {"identifiable": None, "reason": "not assessed by this version"} for kind in NOT_ASSESSED},
+        **{
+            kind: {"identifiable": None, "reason": "not assessed"}
+            for kind in (*FATES_BY_LABEL, *NOT_ASSESSED)
+        },
+        **{kind: found._asdict() for kind, found in evidence.fates.items()},
     }
 
 

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from exovision import schema
 from exovision.events.decoding import OUTSIDE
 from exovision.events.dockings import CENSORED, Docking
+from exovision.events.endings import final, kind_of
 from exovision.events.motion import Track
 from exovision.events.states import Story, Surfing
+from exovision.events.verdicts import FATES, KINDS, Verdict
 from exovision.settings import EventSettings
 
 Floats = NDArray[np.float64]
@@ -78,8 +80,9 @@ def fill_events(
     spots: pd.DataFrame,
     *,
     identifiable: bool,
+    visits: Sequence[Docking] = (),
 ) -> pd.DataFrame:
-    """Return one row per docking, detachment, unresolved loss and surfing.
+    """Return one row per docking, change or end of a docking, and surfing.
 
     Parameters
     ----------
@@ -90,6 +93,8 @@ def fill_events(
         For the positions in the image.
     identifiable : bool
         Whether this movie can tell dockings; a loss never is.
+    visits : sequence of Docking
+        Stays in the band that are no dockings; only what their light shows makes rows.
 
     Returns
     -------
@@ -98,16 +103,18 @@ def fill_events(
 
     Notes
     -----
-    The probabilities of an end part what was seen outside the band from what cannot be told: bleaching,
-    fusion and uptake are not modelled, so all the rest is `p_unresolved`.
+    Without a verdict on its light, the probabilities of an end part only what was seen outside the band from
+    what cannot be told: all the rest is `p_unresolved`.
     """
     rows: list[dict[str, Any]] = []
     for story, probabilities in zip(stories, paths):
         for docking in story.dockings:
             rows.append(_docking_row(docking, identifiable))
-            if docking.over_at is not None:
+            rows += [_fate_row(docking, verdict) for verdict in docking.verdicts if verdict.fate]
+            if docking.over_at is not None and final(docking) is None:
                 rows.append(_end_row(docking, docking.over_at, probabilities, identifiable))
         rows += [_surfing_row(part) for part in story.surfing]
+    rows += [_fate_row(visit, verdict) for visit in visits for verdict in visit.verdicts if verdict.fate]
     rows.sort(key=lambda row: (row["start_frame"], row["exosome_id"], row["kind"]))
     table = pd.DataFrame(rows, columns=None if rows else ["event_id"])
     if rows:
@@ -148,18 +155,51 @@ def _docking_row(docking: Docking, identifiable: bool) -> dict[str, Any]:
 
 
 def _end_row(docking: Docking, at: int, probabilities: Floats, identifiable: bool) -> dict[str, Any]:
-    """Return the row of a detachment or an unresolved loss, shown by spot `at`."""
-    detached = docking.outcome == "detached"
-    outside = float(np.mean(probabilities[at : at + OUTSIDE_SPOTS, OUTSIDE])) if detached else 0.0
-    if docking.end_told:
-        outside = float(detached)
+    """Return the row of an end that no verdict explains, shown by spot `at`."""
+    kind = KINDS.get(str(docking.outcome), "loss_unresolved")
+    shown = 1.0
+    if kind == "detachment" and not docking.end_told:
+        shown = float(np.mean(probabilities[at : at + OUTSIDE_SPOTS, OUTSIDE]))
+    fate = "unresolved" if kind == "loss_unresolved" else str(docking.outcome)
+    shares = dict.fromkeys(FATES, 0.0) | {"unresolved": 1.0 - shown}
+    shares[fate] += shown
+    row = _row(docking.track, kind, at, at + 1) | {
+        "cell_id": docking.cell_id or None,
+        "identifiable": identifiable and kind != "loss_unresolved",
+        "probability": docking.probability * shown,
+        **{f"p_{name}": share for name, share in shares.items()},
+    }
+    last = next((verdict for verdict in docking.verdicts if verdict.ends), None)
+    return row | (_posterior(last) if last is not None and kind == "loss_unresolved" else {})
+
+
+def _fate_row(docking: Docking, verdict: Verdict) -> dict[str, Any]:
+    """Return the row of a fate that the light shows."""
+    at = int(np.searchsorted(docking.track.frames, verdict.frame, side="right")) - 1
+    at = min(max(at, docking.start), len(docking.track) - 1)
+    when = {"start_frame": verdict.frame, "end_frame": verdict.frame}
     return (
-        _row(docking.track, "detachment" if detached else "loss_unresolved", at, at + 1)
-        | {"cell_id": docking.cell_id or None, "identifiable": identifiable and detached}
-        | {"probability": docking.probability * (outside if detached else 1.0)}
-        | {name: 0.0 for name in schema.EVENTS if name.startswith("p_")}
-        | {"p_detached": outside, "p_unresolved": 1.0 - outside}
+        _row(docking.track, kind_of(verdict), at, at + 1)
+        | when
+        | {"start_s": verdict.time_s, "end_s": verdict.time_s}
+        | {"cell_id": docking.cell_id or None, "identifiable": verdict.identifiable}
+        | {"probability": docking.probability * verdict.posterior.fates[str(verdict.fate)]}
+        | _posterior(verdict)
     )
+
+
+def _posterior(verdict: Verdict) -> dict[str, Any]:
+    """Return the columns that a verdict fills."""
+    ends = ("", "_lo", "_hi")
+    return {
+        "fusion_log_likelihood_ratio": verdict.posterior.fusion_log_likelihood_ratio,
+        **{f"p_{name}": share for name, share in verdict.posterior.fates.items()},
+        **{
+            f"{name}{end}": value
+            for name, found in verdict.estimates.items()
+            for end, value in zip(ends, found)
+        },
+    }
 
 
 def _surfing_row(part: Surfing) -> dict[str, Any]:
@@ -230,22 +270,58 @@ def _facts(story: Story) -> dict[str, Any]:
     )
 
 
-def fill_cells(cells: pd.DataFrame, dockings: Sequence[Docking]) -> pd.DataFrame:
-    """Return the cells with the exosomes docked in each frame and the dockings begun so far (0 for none)."""
+def fill_cells(
+    cells: pd.DataFrame, dockings: Sequence[Docking], events: pd.DataFrame, told: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the cells with what docked, fused and was taken up so far in each frame (0 for none).
+
+    Parameters
+    ----------
+    cells : DataFrame
+    dockings : sequence of Docking
+    events : DataFrame
+        From `fill_events`.
+    told : sequence of str
+        Kinds that could be told; fusions and uptakes are null where they could not.
+    """
     table = cells.reset_index(drop=True)
     ids, frames = (table[name].to_numpy(dtype=np.int64) for name in ("cell_id", "frame"))
-    now, so_far = (np.zeros(len(table), dtype=np.int64) for _ in range(2))
     rows_of = {int(str(cell)): np.asarray(rows) for cell, rows in table.groupby(ids).indices.items()}
+    assessed = {name: kind for name, kind in SO_FAR.items() if kind in told}
+    counted = {
+        name: np.zeros(len(table), dtype=np.int64) for name in ("docked_now", "dockings_so_far", *assessed)
+    }
+    nowhere = np.empty(0, dtype=np.int64)
     for docking in dockings:
-        rows = rows_of.get(docking.cell_id, np.empty(0, dtype=np.int64))
+        rows = rows_of.get(docking.cell_id, nowhere)
         first, last = docking.frames
-        now[rows] += (frames[rows] >= first) & (frames[rows] <= last)
-        so_far[rows] += frames[rows] >= first
-    return schema.conform(table.assign(docked_now=now, dockings_so_far=so_far), schema.CELLS)
+        counted["docked_now"][rows] += (frames[rows] >= first) & (frames[rows] <= last)
+        counted["dockings_so_far"][rows] += frames[rows] >= first
+    for name, kind in assessed.items():
+        for cell, first in _of_cells(events, kind):
+            rows = rows_of.get(cell, nowhere)
+            counted[name][rows] += frames[rows] >= first
+    return schema.conform(table.assign(**counted), schema.CELLS)
 
 
-def fill_fates(fates: pd.DataFrame, dockings: Sequence[Docking]) -> pd.DataFrame:
-    """Return the cells' fates with the number of dockings on each."""
-    hits = pd.Series([docking.cell_id for docking in dockings], dtype="Int64").value_counts()
-    counted = fates["cell_id"].astype("Int64").map(hits).fillna(0)
-    return schema.conform(fates.assign(dockings=counted), schema.FATES)
+SO_FAR = {"fusions_so_far": "fusion", "uptakes_so_far": "uptake"}
+
+
+def _of_cells(events: pd.DataFrame, kind: str) -> list[tuple[int, int]]:
+    """Return cell and first frame of all events of a kind that are on a cell."""
+    rows = events[(events["kind"] == kind) & events["cell_id"].notna()]
+    return list(zip(rows["cell_id"].astype(int), rows["start_frame"].astype(int)))
+
+
+def fill_fates(
+    fates: pd.DataFrame, dockings: Sequence[Docking], events: pd.DataFrame, told: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the cells' fates with the number of dockings, and of fusions and uptakes where told."""
+    ids = fates["cell_id"].astype("Int64")
+    hits = {"dockings": pd.Series([docking.cell_id for docking in dockings], dtype="Int64")}
+    for name, kind in (("fusions", "fusion"), ("uptakes", "uptake")):
+        if kind not in told:
+            continue
+        hits[name] = pd.Series([cell for cell, _ in _of_cells(events, kind)], dtype="Int64")
+    counted = {name: ids.map(found.value_counts()).fillna(0) for name, found in hits.items()}
+    return schema.conform(fates.assign(**counted), schema.FATES)

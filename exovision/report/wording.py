@@ -25,7 +25,12 @@ KIND_MEANINGS = {
     "docking": "intervals on the membrane, those under way at the first frame included",
     "arrival": "dockings whose start was seen: the rate at which exosomes dock",
     "detachment": "left the membrane and was seen outside",
-    "loss_unresolved": "vanished at the membrane: undocked, bleached, fused or taken up cannot be told",
+    "fusion": "all label spread in the membrane: full fusion",
+    "hemifusion": "about half of the label spread, the rest stayed",
+    "kiss_and_run": "the content was lost, the exosome stayed",
+    "uptake": "went into the cell, as its light shows",
+    "aggregation": "merged with another exosome: their light adds up",
+    "loss_unresolved": "vanished at the membrane, and the light does not tell how",
     "surfing": "carried along a cell",
 }
 FILES = {

@@ -48,7 +48,10 @@ def test_a_movie_is_described_with_where_each_fact_came_from(tmp_path: Path) -> 
     assert line(lines, "cells").endswith("segmenter embedded")
     assert line(lines, "exosomes").startswith("exosomes: 2 in the first image")
     assert line(lines, "docking").startswith("docking: can be told from 10 s on")
-    assert "fusion" in line(lines, "not judged by this version")
+    assert line(lines, "chemistry").startswith("chemistry: unknown; the label is not known")
+    assert "ideal AUC" in line(lines, "fusion")
+    assert line(lines, "uptake").endswith("cannot show it")
+    assert "recycling" in line(lines, "not judged by this version")
 
 
 def test_overrides_are_named(tmp_path: Path) -> None:

@@ -1,0 +1,299 @@
+"""What became of every docked exosome, from the light around it: the entry to the event models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from exovision.events.changes import find_moments
+from exovision.events.chemistry import Chemistry
+from exovision.events.dockings import Docking
+from exovision.events.estimates import estimate
+from exovision.events.hypotheses import Fit, compare
+from exovision.events.identifiability import FateLimits, fate_limits
+from exovision.events.motion import Track
+from exovision.events.neighbours import Neighbours
+from exovision.events.observer import View, fusion_auc
+from exovision.events.patches import Microscope, Place, place_moment, read_sequences
+from exovision.events.posterior import judge_fates
+from exovision.events.sequences import PatchSequence, Scenery, survey
+from exovision.events.uptake import uptake_probability
+from exovision.events.verdicts import FATES, KINDS, Posterior, Verdict
+from exovision.numerics.release import LOG_D, LOG_GAIN, LOG_TAU, SHARE, START
+from exovision.records import Movie
+from exovision.settings import EventSettings
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CONTENT_MODELS = ("stays", "gone", "fades", "defocuses")
+UNTOLD = Posterior(dict.fromkeys(FATES, 0.0) | {"unresolved": 1.0}, float("nan"), "stays", "stays")
+GLOW_UM, GLOW_FRAMES = 1.0, 16
+"""The glow of one fusion reaches so far and lasts so long."""
+WHOLE = ("fused",)
+"""Fates after which nothing is left to be docked: they cannot come before the end of a docking."""
+MODEL_OF = {"fused": "spreads", "hemifused": "half_spreads"}
+"""The model of the exosome's light whose parameters describe a fate."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """All that is needed to judge the moments of one movie.
+
+    Attributes
+    ----------
+    movie : Movie
+    microscope : Microscope
+    name : str
+        Of the chemistry.
+    chemistry : Chemistry
+    fading : ndarray of shape (T,)
+        Light left of common bleaching.
+    settings : EventSettings
+    """
+
+    movie: Movie
+    microscope: Microscope
+    name: str
+    chemistry: Chemistry
+    fading: Floats
+    settings: EventSettings
+
+    def limits(self, spots: pd.DataFrame, interval_s: float) -> dict[str, FateLimits]:
+        """Return what could be told of the typical linked spot, by kind of event."""
+        linked = spots[spots["exosome_id"].notna()]
+        view = typical_view(linked, self.microscope, interval_s) if len(linked) else None
+        return fate_limits(self.name, self.chemistry, view, self.settings)
+
+    def verdicts(
+        self,
+        dockings: Sequence[Docking],
+        spots: pd.DataFrame,
+        *,
+        tracks: Sequence[Track],
+        paths: Mapping[int, Floats],
+        drift_um: Floats,
+        times_s: Floats,
+    ) -> list[Verdict]:
+        """Judge every moment at which something may have happened.
+
+        Parameters
+        ----------
+        dockings : sequence of Docking
+            And other stays at a membrane.
+        spots : DataFrame
+            All spots, with the columns `schema.MEMBRANE_FRAME`.
+        tracks : sequence of Track
+            Of all exosomes.
+        paths : mapping of int to ndarray of shape (T, 2)
+            Of the cells on the stage, µm.
+        drift_um : ndarray of shape (T, 2)
+        times_s : ndarray of shape (T,)
+            Of the exosome channel; NaN where not acquired.
+
+        Returns
+        -------
+        list of Verdict
+            By docking and frame.
+
+        Raises
+        ------
+        InputError
+            As the movie does.
+        """
+        if "fusion" not in self.chemistry.shows:
+            return []
+        roles = ["exosome", *(["content"] if "content" in self.movie.roles else [])]
+        contents = spots["content_counts"].to_numpy(dtype=np.float64) if "content" in roles else None
+        acquired = np.flatnonzero(np.isfinite(times_s)).astype(np.int64)
+        still = np.zeros((len(times_s), 2))
+        placed = [
+            place_moment(
+                moment,
+                acquired=acquired,
+                path_um=paths.get(moment.track.cell_id, still),
+                drift_um=drift_um,
+                pixel_size_um=self.microscope.pixel_size_um,
+            )
+            for moment in find_moments(dockings, contents)
+        ]
+        sequences = read_sequences(
+            self.movie,
+            [place for place in placed if place is not None],
+            spots,
+            self.microscope,
+            roles=roles,
+            times_s=times_s,
+            fading=self.fading,
+            at_once=self.chemistry.dye.at_once,
+        )
+        neighbours = Neighbours(tracks, pixel_size_um=self.microscope.pixel_size_um, drift_um=drift_um)
+        found = [
+            self._beside(dockings[place.moment.docking], place, self.judge(place, patches), neighbours)
+            for place, patches in sequences
+        ]
+        found = self._with_uptakes(dockings, _each_once(found, dockings))
+        return sorted(found, key=lambda verdict: (verdict.docking, verdict.frame, not verdict.ends))
+
+    def _beside(self, docking: Docking, place: Place, verdict: Verdict, neighbours: Neighbours) -> Verdict:
+        """Correct a verdict by what other exosomes did nearby."""
+        ends = place.moment.ends
+        if not ends and neighbours.crowded(place):
+            return _undecided(verdict)
+        if not ends:
+            return _undecided(verdict) if verdict.fate in WHOLE else verdict
+        merged = neighbours.merged(docking, place)
+        if merged >= self.settings.fate_min_probability:
+            frame = int(docking.frames[1])
+            return _decided(verdict, "aggregated", merged, frame, float(docking.seconds[1]))
+        return verdict
+
+    def _with_uptakes(self, dockings: Sequence[Docking], found: Sequence[Verdict]) -> list[Verdict]:
+        """Add a verdict, or change that of its end, for every docking that ended with an uptake."""
+        if "uptake" not in self.chemistry.shows:
+            return list(found)
+        ends = {verdict.docking: verdict for verdict in found if verdict.ends}
+        others = [verdict for verdict in found if not verdict.ends]
+        for number, docking in enumerate(dockings):
+            if docking.end_told or docking.outcome == "detached" or (number in ends and ends[number].fate):
+                continue
+            probability = uptake_probability(docking, self.chemistry.uptake, self.settings)
+            if probability >= self.settings.fate_min_probability:
+                when = int(docking.frames[1]), float(docking.seconds[1])
+                blank = Verdict(number, True, *when, UNTOLD, None, False)
+                ends[number] = _decided(ends.get(number, blank), "taken_up", probability, *when)
+        return [*others, *ends.values()]
+
+    def judge(self, place: Place, patches: Mapping[str, PatchSequence]) -> Verdict:
+        """Judge one moment."""
+        patch = patches["exosome"]
+        pixel = self.microscope.pixel_size_um
+        scenery = survey(patch)
+        fits = compare(patch, scenery, self.chemistry.dye, pixel_size_um=pixel)
+        content = None
+        if "content" in patches:
+            lumen = survey(patches["content"])
+            content = compare(
+                patches["content"], lumen, self.chemistry.dye, pixel_size_um=pixel, names=CONTENT_MODELS
+            )
+        posterior = judge_fates(
+            fits, content, fusion_prior=self.settings.fusion_prior, shows=self.chemistry.shows
+        )
+        fate, identifiable = self._fate(posterior, fits, patch, scenery)
+        model = MODEL_OF.get(fate or "", posterior.best)
+        timed = content["gone"] if fate == "kiss_and_run" and content is not None else fits[model]
+        shown, frame = fate in MODEL_OF, _frame_before(patch, timed, place)
+        return Verdict(
+            docking=place.moment.docking,
+            ends=place.moment.ends,
+            frame=frame,
+            time_s=float(patch.times_s[list(patch.frames).index(frame)]),
+            posterior=posterior,
+            fate=fate,
+            identifiable=identifiable,
+            estimates=estimate(patch, scenery, fits[model], pixel_size_um=pixel) if shown else {},
+        )
+
+    def _fate(
+        self, posterior: Posterior, fits: Mapping[str, Fit], patch: PatchSequence, scenery: Scenery
+    ) -> tuple[str | None, bool]:
+        """Return the fate that is likely enough and can be told here at all, and whether it can."""
+        fate = max(KINDS, key=lambda name: posterior.fates[name])
+        if posterior.fates[fate] < self.settings.fate_min_probability:
+            return None, False
+        if fate not in MODEL_OF:
+            return fate, True
+        auc = self._auc(fits[MODEL_OF[fate]], patch, scenery)
+        able = auc >= self.settings.identifiable_min_auc
+        return (fate if able else None), able
+
+    def _auc(self, fit: Fit, patch: PatchSequence, scenery: Scenery) -> float:
+        """Return how well this very event could be told from a disappearance by anybody."""
+        theta, pixel = fit.theta, self.microscope.pixel_size_um
+        view = View(
+            photons=scenery.n,
+            background=max(float(np.mean(scenery.levels[: patch.before])), 0.5),
+            read_noise=patch.read_noise,
+            sigma_px=patch.sigma_px,
+            sigma_z_px=patch.sigma_z_px,
+            pixel_size_um=pixel,
+            interval_s=patch.interval_s,
+            exposure_s=patch.exposure_s,
+        )
+        return fusion_auc(
+            view,
+            diffusion_um2_s=float(np.exp(theta[LOG_D]) * pixel**2),
+            gain=float(np.exp(theta[LOG_GAIN])),
+            release_s=float(np.exp(theta[LOG_TAU])),
+            share=float(theta[SHARE]),
+            edge=fit.edge,
+            at_once=patch.at_once,
+        )
+
+
+def _frame_before(patch: PatchSequence, fit: Fit, place: Place) -> int:
+    """Return the last frame before the change; without one, that of its last sign."""
+    if not patch.times_s[0] <= fit.theta[START] <= patch.times_s[-1]:
+        return int(patch.frames[int(np.searchsorted(patch.frames, place.moment.last))])
+    at = int(np.searchsorted(patch.times_s, fit.theta[START], side="right")) - 1
+    return int(patch.frames[max(at, 0)])
+
+
+def _undecided(verdict: Verdict) -> Verdict:
+    """Return a verdict that says that it cannot be told, because other exosomes were in the way."""
+    fates = dict.fromkeys(FATES, 0.0) | {"unresolved": 1.0}
+    posterior = replace(verdict.posterior, fates=fates)
+    return replace(verdict, posterior=posterior, fate=None, identifiable=False, estimates={})
+
+
+def _decided(verdict: Verdict, fate: str, probability: float, frame: int, time_s: float) -> Verdict:
+    """Return a verdict for a fate that the tracks show; the others share what is left."""
+    fates = {name: (1 - probability) * share for name, share in verdict.posterior.fates.items()}
+    fates[fate] += probability
+    posterior = replace(verdict.posterior, fates=fates)
+    return replace(
+        verdict, posterior=posterior, fate=fate, identifiable=True, estimates={}, frame=frame, time_s=time_s
+    )
+
+
+def _each_once(verdicts: Sequence[Verdict], dockings: Sequence[Docking]) -> list[Verdict]:
+    """Return the verdicts with every spread of dye called once: its glow may be taken for other exosomes."""
+    spreading = [verdict for verdict in verdicts if verdict.fate in MODEL_OF]
+    spreading.sort(key=lambda verdict: -verdict.posterior.fusion_log_likelihood_ratio)
+    kept: list[Verdict] = []
+    undone: set[int] = set()
+    for verdict in spreading:
+        if any(_same(verdict, other, dockings) for other in kept):
+            undone.add(id(verdict))
+        else:
+            kept.append(verdict)
+    return [_undecided(verdict) if id(verdict) in undone else verdict for verdict in verdicts]
+
+
+def _same(one: Verdict, other: Verdict, dockings: Sequence[Docking]) -> bool:
+    places = []
+    for verdict in (one, other):
+        track = dockings[verdict.docking].track
+        at = min(int(np.searchsorted(track.frames, verdict.frame)), len(track) - 1)
+        places.append(track.stage_um[at])
+    near = float(np.hypot(*(places[0] - places[1]))) < GLOW_UM
+    return near and abs(one.frame - other.frame) <= GLOW_FRAMES
+
+
+def typical_view(spots: pd.DataFrame, microscope: Microscope, interval_s: float) -> View:
+    """Return how the median spot is seen; `counts` and `background` in counts."""
+    gain = microscope.photons_per_count
+    return View(
+        photons=max(float(spots["counts"].median()) * gain, 1.0),
+        background=max(float(spots["background"].median()) * gain, 0.1),
+        read_noise=microscope.read_noise_photons,
+        sigma_px=microscope.sigma_px,
+        sigma_z_px=microscope.sigma_z_px,
+        pixel_size_um=microscope.pixel_size_um,
+        interval_s=interval_s,
+        exposure_s=microscope.exposure_s,
+    )
