@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -109,11 +110,17 @@ def run_command(
     axes: Axes = None,
     pattern: Pattern = None,
     device: Device = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Movies at once, each in its own process.")] = 1,
+    shard: Annotated[
+        str | None, typer.Option(help="I/N: only the I-th of N parts; auto: by the array task's variables.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Analyse complete movies again.")] = False,
 ) -> int:
     """Analyse every movie found in files and folders."""
     options = _options(channels, pixel_size_um, frame_interval_s, axes, pattern, labels, samples)
-    return _run(inputs, out, options, settings, device=device, overwrite=overwrite)
+    return _run(
+        inputs, out, options, settings, device=device, overwrite=overwrite, workers=workers, shard=shard
+    )
 
 
 def _run(
@@ -124,23 +131,31 @@ def _run(
     *,
     device: str,
     overwrite: bool,
+    workers: int = 1,
+    shard: str | None = None,
 ) -> int:
-    from exovision.batch.jobs import plan
+    from exovision.batch.jobs import Shard, plan
     from exovision.batch.run import run_batch
     from exovision.nets.device import resolve_device
 
+    part = None if shard is None else Shard.parse(shard, os.environ)
     resolve_device(device)
     jobs = plan(inputs, options, _settings(settings))
     _show_design(jobs)
     with progress_bars() as watch:
-        outcome = run_batch(jobs, out, device=device, overwrite=overwrite, watch=watch, say=say)
+        outcome = run_batch(
+            jobs, out, device=device, overwrite=overwrite, workers=workers, shard=part, watch=watch, say=say
+        )
     say(
         f"{len(outcome.done)} analysed, {len(outcome.skipped)} complete already, "
         f"{len(outcome.failures)} failed" + (f" (see {out / 'failures.csv'})" if outcome.failures else "")
     )
     if outcome.experiment is not None:
         say(f"experiment: {outcome.experiment}")
-    say(f"report: {outcome.report}")
+    if part is None:
+        say(f"report: {outcome.report}")
+    else:
+        say(f"part {part.number} of {part.count}; when all are done: exovision merge {out} --out {out}")
     return outcome.exit_code
 
 
@@ -259,6 +274,19 @@ def report(
 
     written = rebuild(out, samples=samples, settings=_settings(settings).experiment, say=say)
     say(f"report: {written}")
+    return 0
+
+
+@app.command(name="merge")
+def merge_command(
+    outs: Annotated[list[Path], typer.Argument(metavar="OUT...", help="Output folders of runs or parts.")],
+    out: Out,
+    settings: SettingsFile = None,
+) -> int:
+    """Bring outputs of parts or of several runs together, with one overview and one experiment."""
+    from exovision.batch.merge import merge
+
+    say(f"report: {merge(outs, out, settings=_settings(settings).experiment, say=say)}")
     return 0
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exovision.errors import SettingsError
 from exovision.io.discovery import MovieEntry, find_movies
 from exovision.io.folder_source import list_images
 from exovision.io.labels_source import labels_path, open_labels
@@ -89,6 +90,69 @@ class Job:
             images = list_images(entry.path, options.pattern)
             files = [image.path for image in images if image.position == (entry.position or "")]
         return [*files, *([labels_path(options.labels, entry.name)] if options.labels else [])]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a batch that one machine or array task takes.
+
+    Attributes
+    ----------
+    number, count : int
+        The `number`-th, from 1, of `count` parts.
+    """
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str, environment: Mapping[str, str]) -> Shard:
+        """Read "I/N", or "auto": what the scheduler's array variables say.
+
+        Parameters
+        ----------
+        text : str
+        environment : mapping of str to str
+            Environment variables.
+
+        Raises
+        ------
+        SettingsError
+            If the text is neither, or "auto" finds no array task.
+        """
+        if text == "auto":
+            return cls._of_array_task(environment)
+        number, slash, count = text.partition("/")
+        if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            raise SettingsError(f"--shard must be I/N with I from 1 to N, or auto; got {text!r}")
+        return cls(int(number), int(count))
+
+    @classmethod
+    def _of_array_task(cls, environment: Mapping[str, str]) -> Shard:
+        for names in ARRAY_VARIABLES:
+            values = [environment.get(name, "") for name in names]
+            if all(value.isdecimal() for value in values):
+                task, first, last, step = (int(value) for value in values)
+                return cls((task - first) // step + 1, (last - first) // step + 1)
+        wanted = " or ".join(names[0] for names in ARRAY_VARIABLES)
+        raise SettingsError(f"--shard auto needs an array task of a scheduler ({wanted}); give I/N instead")
+
+    def part(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return every `count`-th job, beginning with this part's."""
+        return list(jobs[self.number - 1 :: self.count])
+
+    @property
+    def folder(self) -> str:
+        """Where, in the output folder, this part's lists are kept until they are merged."""
+        return f"{SHARDS}/{self.number}_of_{self.count}"
+
+
+SHARDS = "shards"
+ARRAY_VARIABLES = (
+    ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SLURM_ARRAY_TASK_STEP"),
+    ("SGE_TASK_ID", "SGE_TASK_FIRST", "SGE_TASK_LAST", "SGE_TASK_STEPSIZE"),
+)
+"""Number of the array task, the first and the last one, and the step between them, by scheduler."""
 
 
 def _first(given: float | None, from_sheet: float | None) -> float | None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +13,17 @@ import pandas as pd
 
 import exovision
 from exovision.batch.experiment import names_conditions, write_experiment
-from exovision.batch.jobs import Job
-from exovision.errors import ExovisionError, OutputError
-from exovision.files import write_text
+from exovision.batch.jobs import Job, Shard
+from exovision.batch.single import Finished, keep_trace, run_one
+from exovision.batch.workers import run_jobs
+from exovision.errors import ExovisionError
 from exovision.io.folders import make_folder
-from exovision.io.provenance import fingerprint
 from exovision.io.roles import channels_text
 from exovision.io.tables import write_csv, write_json
-from exovision.nets.shipped import weights_used
-from exovision.pipeline import analyse
 from exovision.progress import Progress, silent
 from exovision.report.index import write_index
-from exovision.result import FILES
 
 FAILURE_COLUMNS = {"movie": "string", "path": "string", "error": "string"}
-TRACE = "error.txt"
 Watcher = Callable[[str], Progress]
 """Gives the progress callback for the movie of that name."""
 
@@ -56,6 +50,18 @@ class Outcome:
     report: Path | None = None
     experiment: Path | None = None
 
+    def gather(self, jobs: Sequence[Job], finished: Mapping[str, Finished]) -> None:
+        """Take over what became of the jobs, in their order."""
+        for job in jobs:
+            one = finished.get(job.entry.name)
+            if one is None:
+                continue
+            if one.state == "failed":
+                row = {"movie": one.name, "path": str(job.entry.path), "error": one.error}
+                self.failures.append(row)
+            else:
+                (self.done if one.state == "done" else self.skipped).append(one.name)
+
     @property
     def exit_code(self) -> int:
         """0 if every movie is complete, 1 if some failed, 2 if all did."""
@@ -70,6 +76,8 @@ def run_batch(
     *,
     device: str = "auto",
     overwrite: bool = False,
+    workers: int = 1,
+    shard: Shard | None = None,
     watch: Watcher = lambda name: silent,
     say: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
@@ -84,6 +92,10 @@ def run_batch(
         Where networks run.
     overwrite : bool
         Analyse complete movies again.
+    workers : int
+        Movies at once, each in a process of its own; 1: here.
+    shard : Shard, optional
+        Only this part of the jobs; its lists go to `out/shards/`, and `merge.merge` joins them.
     watch : callable
         Gives a progress callback per movie.
     say : callable
@@ -95,16 +107,41 @@ def run_batch(
         If `out` cannot be written to.
     """
     make_folder(out)
+    jobs = list(jobs) if shard is None else shard.part(jobs)
     outcome = Outcome()
     started = time.perf_counter()
+    finished: dict[str, Finished] = {}
     try:
-        for job in jobs:
-            _run_one(job, out, outcome, device=device, overwrite=overwrite, watch=watch, say=say)
+        for one in _finish(jobs, out, workers, device=device, overwrite=overwrite, watch=watch, say=say):
+            finished[one.name] = one
     finally:
-        movies = _write_overview(jobs, out, outcome, seconds=time.perf_counter() - started)
-    if names_conditions(movies):
+        outcome.gather(jobs, finished)
+        lists = out if shard is None else make_folder(out / shard.folder)
+        movies = _write_lists(jobs, out, lists, outcome, seconds=time.perf_counter() - started)
+    if shard is None and names_conditions(movies):
         _write_experiment(jobs, out, movies, outcome, say)
     return outcome
+
+
+def _finish(
+    jobs: Sequence[Job],
+    out: Path,
+    workers: int,
+    *,
+    device: str,
+    overwrite: bool,
+    watch: Watcher,
+    say: Callable[[str], None],
+) -> Iterator[Finished]:
+    """Yield the movies as they finish."""
+    if workers > 1 and len(jobs) > 1:
+        yield from run_jobs(
+            jobs, out, workers=workers, device=device, overwrite=overwrite, watch=watch, say=say
+        )
+        return
+    for job in jobs:
+        progress = watch(job.entry.name)
+        yield run_one(job, out, device=device, overwrite=overwrite, progress=progress, say=say)
 
 
 def _write_experiment(
@@ -117,107 +154,22 @@ def _write_experiment(
     except ExovisionError as error:
         say(f"experiment: failed: {error}")
     except Exception as error:
-        say(f"experiment: failed: internal error{_keep_trace(out / 'experiment')}: {error!r}")
+        say(f"experiment: failed: internal error{keep_trace(out / 'experiment')}: {error!r}")
 
 
-def _run_one(
-    job: Job,
-    out: Path,
-    outcome: Outcome,
-    *,
-    device: str,
-    overwrite: bool,
-    watch: Watcher,
-    say: Callable[[str], None],
-) -> None:
-    name, folder = job.entry.name, out / job.entry.name
-    try:
-        key = job_key(job)
-        if not overwrite and completed_key(folder) == key:
-            outcome.skipped.append(name)
-            say(f"{name}: complete already, skipped (same input, settings and version)")
-            return
-        _analyse(job, folder, key, device=device, progress=watch(name), say=say)
-        outcome.done.append(name)
-    except ExovisionError as error:
-        if error.exit_code == 130:
-            raise
-        _fail(job, outcome, say, str(error))
-    except Exception as error:
-        _fail(job, outcome, say, f"internal error{_keep_trace(folder)}: {error!r}")
-
-
-def _analyse(
-    job: Job, folder: Path, key: str, *, device: str, progress: Progress, say: Callable[[str], None]
-) -> None:
-    (folder / TRACE).unlink(missing_ok=True)
-    movie, labels = job.open()
-    try:
-        for note in movie.notes:
-            say(f"{movie.name}: {note}")
-        result = analyse(movie, job.settings, labels=labels, device=device, progress=progress)
-        result.save(folder, key=key)
-        for warning in result.summary["warnings"]:
-            say(f"{movie.name}: {warning}")
-    finally:
-        movie.source.close()
-
-
-def _keep_trace(folder: Path) -> str:
-    """Write the trace of the current exception and say where; nothing if that is impossible."""
-    try:
-        write_text(traceback.format_exc(), make_folder(folder) / TRACE)
-    except OutputError:
-        return ""
-    return f", details in {folder / TRACE}"
-
-
-def _fail(job: Job, outcome: Outcome, say: Callable[[str], None], text: str) -> None:
-    line = " ".join(text.split())
-    outcome.failures.append({"movie": job.entry.name, "path": str(job.entry.path), "error": line})
-    say(f"{job.entry.name}: failed: {line}")
-
-
-def job_key(job: Job) -> str:
-    """Return a hash of everything that decides a movie's results: input, options, settings, version."""
-    given = {name: value for name, value in asdict(job.options).items() if name not in ("labels", "samples")}
-    sources = job.sources()
-    return fingerprint(
-        sources,
-        extra={
-            "version": exovision.__version__,
-            "position": str(job.entry.position),
-            "sources": [os.path.relpath(source, job.entry.path) for source in sources],
-            "options": given,
-            "settings": job.settings.model_dump(mode="json", exclude={"experiment"}),
-            "facts": {name: str(value) for name, value in job.facts.items()},
-            "weights": {} if job.options.labels else weights_used(job.settings.cells),
-        },
-    )
-
-
-def completed_key(folder: Path) -> str | None:
-    """Return the key of a complete movie folder, None if it is absent or incomplete."""
-    if not all((folder / name).is_file() for name in FILES):
-        return None
-    try:
-        key = json.loads((folder / "run.json").read_text(encoding="utf-8"))["key"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return str(key)
-
-
-def _write_overview(jobs: Sequence[Job], out: Path, outcome: Outcome, *, seconds: float) -> pd.DataFrame:
-    """Write what lies above the movies and return a row per complete movie."""
+def _write_lists(
+    jobs: Sequence[Job], out: Path, lists: Path, outcome: Outcome, *, seconds: float
+) -> pd.DataFrame:
+    """Write what lies above the movies and return a row per complete movie; a part makes no overview."""
     complete = [job for job in jobs if job.entry.name in {*outcome.done, *outcome.skipped}]
     rows = [_movie_row(job, out / job.entry.name) for job in complete]
     movies = pd.DataFrame(rows) if rows else pd.DataFrame({"movie": pd.Series(dtype="string")})
-    write_csv(movies, out / "movies.csv", {"movie": "string"})
-    write_csv(pd.DataFrame(outcome.failures), out / "failures.csv", FAILURE_COLUMNS)
-    index = write_index(out, movies=movies, failures=outcome.failures)
-    outcome.report = (
-        out / complete[0].entry.name / "report.html" if len(jobs) == len(complete) == 1 else index
-    )
+    write_csv(movies, lists / "movies.csv", {"movie": "string"})
+    write_csv(pd.DataFrame(outcome.failures), lists / "failures.csv", FAILURE_COLUMNS)
+    if lists == out:
+        index = write_index(out, movies=movies, failures=outcome.failures)
+        alone = len(jobs) == len(complete) == 1
+        outcome.report = out / complete[0].entry.name / "report.html" if alone else index
     write_json(
         {
             "version": exovision.__version__,
@@ -227,7 +179,7 @@ def _write_overview(jobs: Sequence[Job], out: Path, outcome: Outcome, *, seconds
             "failed": [row["movie"] for row in outcome.failures],
             "seconds": round(seconds, 1),
         },
-        out / "run.json",
+        lists / "run.json",
     )
     return movies
 

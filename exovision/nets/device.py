@@ -38,6 +38,24 @@ def resolve_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def spread_over_devices(name: str, count: int) -> list[str]:
+    """Return the device of each of `count` processes: one GPU after the other where there are several."""
+    device = resolve_device(name)
+    if device.type != "cuda" or device.index is not None:
+        return [name] * count
+    return [f"cuda:{i % torch.cuda.device_count()}" for i in range(count)]
+
+
+def limit_threads(count: int) -> None:
+    """Let this process use `count` threads, so that several do not fight for the cores."""
+    import cv2
+    import numba
+
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+
+
 def _has_mps() -> bool:
     return bool(torch.backends.mps.is_available())
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exovision.batch.jobs import Job, ReadingOptions, plan
-from exovision.batch.run import job_key
+from exovision.batch.single import job_key
 from exovision.batch.validate import describe
 from exovision.calibration import regular_times
 from exovision.errors import InputError

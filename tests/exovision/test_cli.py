@@ -130,7 +130,7 @@ def test_a_result_is_scored_against_its_truth(
 def test_an_interrupted_run_is_exit_130_and_says_how_to_go_on(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from exovision.batch import run as batch
+    from exovision.batch import single as batch
 
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-from exovision.batch import run as batch
+from exovision.batch import single as batch
 from exovision.batch.jobs import ReadingOptions, plan
 from exovision.batch.run import Outcome, run_batch
 from exovision.errors import Cancelled, InputError
