@@ -40,8 +40,7 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 def spread_over_devices(name: str, count: int) -> list[str]:
     """Return the device of each of `count` processes: one GPU after the other where there are several."""
-    device = resolve_device(name)
-    if device.type != "cuda" or device.index is not None:
+    if resolve_device(name).type != "cuda" or ":" in name:
         return [name] * count
     return [f"cuda:{i % torch.cuda.device_count()}" for i in range(count)]
 
@@ -53,7 +52,7 @@ def limit_threads(count: int) -> None:
 
     torch.set_num_threads(count)
     cv2.setNumThreads(count)
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(count, numba.get_num_threads()))
 
 
 def _has_mps() -> bool:
