@@ -13,13 +13,36 @@ from numpy.typing import NDArray
 
 from exovision.errors import InputError
 from exovision.report.charts import draw_distances, draw_dockings_per_cell, draw_dwell
+from exovision.report.deaths import CELL_STATES
 from exovision.report.strips import cut_strips, draw_strip, make_strip
-from exovision.report.style import GREEN, GREY, SKY, VERMILLION, house_style, new_figure
+from exovision.report.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    YELLOW,
+    house_style,
+    new_figure,
+)
 from napari_exovision.session import Session
 
 Picture = NDArray[np.uint8]
 WIDTH_IN = 7.4
-OUTCOMES = {"detached": SKY, "loss_unresolved": GREY, "movie_end": VERMILLION, "left_focus": GREEN}
+OUTCOMES = {
+    "detached": SKY,
+    "fused": VERMILLION,
+    "hemifused": ORANGE,
+    "kiss_and_run": YELLOW,
+    "taken_up": PURPLE,
+    "aggregated": BLUE,
+    "left_focus": GREEN,
+    "loss_unresolved": GREY,
+}
+OTHER = INK
 
 
 def picture(figure: Figure, *, dpi: int = 100) -> Picture:
@@ -51,7 +74,7 @@ def strip_picture(session: Session, event: dict[str, Any]) -> Picture | None:
 
 
 def lifeline_picture(session: Session, cell_id: int) -> Picture:
-    """Return the lifeline of a cell: when it was there, its dockings one below the other, and its area.
+    """Return the lifeline of a cell: its states, its death, its dockings one below the other, and its area.
 
     Raises
     ------
@@ -69,10 +92,12 @@ def lifeline_picture(session: Session, cell_id: int) -> Picture:
     with house_style():
         figure = new_figure(WIDTH_IN, 2.2 + 0.13 * len(dockings))
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.2 + 0.13 * len(dockings), 1.0])
-        _draw_life(above, own, dockings, outcomes)
         facts = fate.iloc[0]
+        _draw_life(above, own, dockings, outcomes)
+        for axes in (above, below):
+            _mark_death(axes, facts)
         figure.suptitle(
-            f"Cell {cell_id}: {facts['entry']} to {facts['exit']}; dockings: {len(dockings)}",
+            f"Cell {cell_id}: {facts['entry']} to {facts['exit']}{_death(facts)}; dockings: {len(dockings)}",
             x=0.01,
             ha="left",
             fontsize=9,
@@ -83,23 +108,48 @@ def lifeline_picture(session: Session, cell_id: int) -> Picture:
         return picture(figure)
 
 
+def _death(facts: pd.Series[Any]) -> str:
+    """Return how the cell died and how sure that is, "" if it did not."""
+    if pd.isna(facts["onset_s"]):
+        return ""
+    return f", {facts['death_mode']} (probability {facts['death_probability']:.2f})"
+
+
+def _mark_death(axes: Axes, facts: pd.Series[Any]) -> None:
+    """Draw the interval in which dying began, and that in which the membrane became permeable."""
+    for name, colour in (("onset_s", VERMILLION), ("permeable_s", PURPLE)):
+        if pd.notna(facts[name]):
+            axes.axvspan(facts[f"{name}_lo"], facts[f"{name}_hi"], color=colour, alpha=0.25, lw=0)
+            axes.axvline(facts[name], color=colour, lw=1)
+
+
 def _draw_life(axes: Axes, own: pd.DataFrame, dockings: pd.DataFrame, outcomes: pd.Series[Any]) -> None:
     first, last = float(own["time_s"].min()), float(own["time_s"].max())
-    axes.barh(0, last - first, left=first, height=0.9, color="#CCCCCC")
-    axes.text(first, 0, " seen", va="center", fontsize=7)
+    seen = _draw_states(axes, own, last)
+    ends = []
     docking: Any
     for line, docking in enumerate(dockings.itertuples(), start=1):
-        outcome = outcomes.get(docking.exosome_id)
-        colour = OUTCOMES.get(str(outcome), "#222222")
+        ends.append(str(outcomes.get(docking.exosome_id)))
         lasts = max(float(docking.duration_s), (last - first) / 200)
-        axes.barh(line, lasts, left=float(docking.start_s), height=0.8, color=colour)
+        axes.barh(line, lasts, left=float(docking.start_s), height=0.8, color=OUTCOMES.get(ends[-1], OTHER))
         end = float(docking.start_s) + lasts
         axes.text(end, line, f" exosome {docking.exosome_id}", va="center", fontsize=7)
-    for name, colour in OUTCOMES.items():
+    named = {name: OUTCOMES.get(name, OTHER) for name in dict.fromkeys(ends)}
+    for name, colour in {**{state: CELL_STATES[state] for state in seen}, **named}.items():
         axes.bar(0, 0, color=colour, label=name.replace("_", " "))
     axes.set(ylim=(len(dockings) + 0.6, -0.6), yticks=[], ylabel="dockings")
-    if len(dockings):
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(OUTCOMES), fontsize=7)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, fontsize=7)
+
+
+def _draw_states(axes: Axes, own: pd.DataFrame, last: float) -> list[str]:
+    """Draw the states of a cell as one bar in their colours; returns those that occur."""
+    states = own["state"].fillna("unknown").to_numpy(dtype=object)
+    times = np.append(own["time_s"].to_numpy(dtype=np.float64), last)
+    changes = np.flatnonzero(np.append(True, states[1:] != states[:-1]))
+    for start, stop in zip(changes, np.append(changes[1:], len(states))):
+        colour = CELL_STATES[str(states[start])]
+        axes.barh(0, times[stop] - times[start], left=times[start], height=0.9, color=colour)
+    return list(dict.fromkeys(str(state) for state in states))
 
 
 def chart_pictures(session: Session) -> dict[str, Picture]:

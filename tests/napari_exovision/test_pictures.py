@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from napari_exovision.pictures import chart_pictures, lifeline_picture, strip_picture
 from napari_exovision.session import Session
@@ -38,6 +39,25 @@ def test_every_cell_has_a_lifeline(session: Session) -> None:
         assert inked(lifeline_picture(session, int(cell)))
     with pytest.raises(InputError, match="none of this id"):
         lifeline_picture(session, 999)
+
+
+def test_a_death_shows_in_the_lifeline(folder: Path) -> None:
+    cells, fates = pd.read_parquet(folder / "cells.parquet"), pd.read_csv(folder / "fates.csv")
+    dying = int(fates["cell_id"].iloc[0])
+    late = (cells["cell_id"] == dying) & (cells["frame"] >= 8)
+    cells.loc[late, "state"] = "late_apoptotic"
+    cells.to_parquet(folder / "cells.parquet", index=False)
+    alive = lifeline_picture(Session.open(folder), int(fates["cell_id"].iloc[1]))
+    fates.loc[0, ["onset_s", "onset_s_lo", "onset_s_hi", "death_probability"]] = [16.0, 14.0, 18.0, 0.9]
+    fates["death_mode"] = fates["death_mode"].astype("string")
+    fates.loc[0, "death_mode"] = "apoptotic"
+    fates.to_csv(folder / "fates.csv", index=False)
+    dead = lifeline_picture(Session.open(folder), dying)
+    colour = np.array([0xD5, 0x5E, 0x00])
+    share = [
+        (np.abs(picture[..., :3].astype(int) - colour) < 8).all(axis=2).mean() for picture in (alive, dead)
+    ]
+    assert share[0] < 0.01 < share[1]
 
 
 def test_the_charts_are_those_of_the_report(session: Session) -> None:
