@@ -22,7 +22,7 @@ BAND_UM, LEAST_FRAMES, LAST_FRAMES = 0.5, 5, 3
 DISC_PX, RING_PX = 3.0, (5.5, 8.5)
 BEFORE, AFTER = 20, 10
 """Frames up to the end of a track, and after it."""
-LEVEL_FRAMES, HALF_GONE = 8, 0.5
+LEVEL_FRAMES, HALF_GONE, LEAST_CHANGE = 8, 0.5, 0.3
 RIDGE = 1e-2
 FUSION_PRIOR = 0.2
 """Of a scene with fusion : other = 1 : 4."""
@@ -130,6 +130,15 @@ def movie_traces(movie: Movie, ends: pd.DataFrame, *, reach: int = 9) -> tuple[F
             y, x = middles[row]
             stack[row, column] = image[y - reach : y + reach + 1, x - reach : x + reach + 1]
     return traces(stack, places - middles), inside
+
+
+def onsets(trace: Floats, frames: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the last frame before each trace leaves its level for good; `frames` (N,): ends of tracks."""
+    smooth = uniform_filter1d(trace, 3, axis=1)
+    level = np.maximum(trace[:, :LEVEL_FRAMES].mean(axis=1, keepdims=True), 1.0)
+    steady = np.abs(smooth / level - 1)[:, :BEFORE] < LEAST_CHANGE
+    late = np.argmax(steady[:, ::-1], axis=1)
+    return np.asarray(frames - np.where(steady.any(axis=1), late, 0))
 
 
 def _features(trace: Floats) -> Floats:

@@ -32,6 +32,7 @@ from event_baselines import (
     as_events,
     ended_traces,
     movie_traces,
+    onsets,
     track_ends,
 )
 
@@ -131,6 +132,8 @@ def _scenes(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             simple = as_events(ends, np.full(len(ends), "fusion"))
             trace, inside = movie_traces(movie, ends)
             likely = np.where(inside, classifier.probability(trace), 0.0)
+            began = onsets(trace, ends["frame"].to_numpy(dtype=np.int64))
+            ends = ends.assign(frame=np.where(inside, began, ends["frame"]))
             traced = as_events(ends, np.where(likely > 0.5, "fusion", "loss_unresolved"))
             for title, events in (("track end = fusion", simple), ("trace only", traced)):
                 programs[title].append((replace(mine, tables={**mine.tables, "events": events}), truth))

@@ -164,10 +164,10 @@ def _with_labels(scene: Scene, sighting: Sighting, field: _Field, time_s: float)
     particle, age = sighting.particle, time_s - sighting.particle.end_s
     merged = particle.absorbed
     if merged is not None and time_s >= merged.end_s:
-        more = merged.photons * _light_left(scene, merged, time_s) / particle.photons
-        content = merged.content_photons / max(particle.content_photons, 1e-9)
-        more_content = sighting.share * (1 + content)
-        return replace(sighting, share=sighting.share + more, content_share=more_content)
+        left = _light_left(scene, merged, time_s)
+        more = left * merged.photons / particle.photons
+        content = left * merged.content_photons / max(particle.content_photons, 1e-9)
+        return replace(sighting, share=sighting.share + more, content_share=sighting.share + content)
     if particle.cause == "taken_up":
         light = particle.course.endosome_light(age)
         return replace(sighting, share=sighting.share * light, content_share=sighting.share)

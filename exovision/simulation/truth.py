@@ -280,7 +280,11 @@ def _exosome_rows(
         "recycled": vesicles.docked_diffusion_um2_s,
     }
     kinds = {particle.exosome_id: particle.kind for particle in particles}
-    merged = {particle.exosome_id: particle.absorbed is not None for particle in particles}
+    last_s = spots["time_s"].max()
+    merged = {
+        particle.exosome_id: particle.absorbed is not None and particle.absorbed.end_s <= last_s
+        for particle in particles
+    }
     rows = (
         spots.dropna(subset=["exosome_id"])
         .groupby("exosome_id", as_index=False)

@@ -74,7 +74,7 @@ def test_on_a_curved_outline_the_light_stays_on_the_outline():
 
 
 @pytest.mark.parametrize(("tau_s", "lasts_s"), [(0.02, 0.08), (0.5, 0.67), (2.0, 2.2)])
-def test_the_flash_of_a_quenched_vesicle_lasts_as_published_models_say(tau_s, lasts_s):
+def test_the_flash_of_a_quenched_vesicle_lasts_about_as_long_as_computed_before(tau_s, lasts_s):
     release = Release(diffusion_um2_s=1.0, quench=0.8, tau_s=tau_s)
     ages = np.linspace(1e-4, 5, 4000)
     peak = [vesicle_light(release, t, OPTICS) + _density(flat_glow(release, t, OPTICS, CENTRE)) for t in ages]

@@ -5,7 +5,20 @@ from exovision.simulation.scene import load_scene, scene_names
 
 
 def test_every_scene_that_comes_along_is_valid():
-    assert {"tiny", "demo", "docking", "null", "spike"} <= set(scene_names())
+    named = {
+        "tiny",
+        "demo",
+        "docking",
+        "null",
+        "spike",
+        "fusion",
+        "fates",
+        "dual",
+        "phluorin",
+        "dye_only",
+        "stuck",
+    }
+    assert named <= set(scene_names())
     assert [load_scene(name).name for name in scene_names()] == scene_names()
 
 
