@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -114,13 +114,17 @@ def run_command(
     shard: Annotated[
         str | None, typer.Option(help="I/N: only the I-th of N parts; auto: by the array task's variables.")
     ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler whose workers do the work.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Analyse complete movies again.")] = False,
 ) -> int:
     """Analyse every movie found in files and folders."""
+    if scheduler is not None and workers > 1:
+        raise SettingsError("--workers and --scheduler exclude each other: the cluster has its own workers")
     options = _options(channels, pixel_size_um, frame_interval_s, axes, pattern, labels, samples)
-    return _run(
-        inputs, out, options, settings, device=device, overwrite=overwrite, workers=workers, shard=shard
-    )
+    spread: dict[str, Any] = {"workers": workers, "shard": shard, "scheduler": scheduler}
+    return _run(inputs, out, options, settings, device=device, overwrite=overwrite, **spread)
 
 
 def _run(
@@ -131,20 +135,21 @@ def _run(
     *,
     device: str,
     overwrite: bool,
-    workers: int = 1,
     shard: str | None = None,
+    **spread: Any,
 ) -> int:
     from exovision.batch.jobs import Shard, plan
     from exovision.batch.run import run_batch
     from exovision.nets.device import resolve_device
 
     part = None if shard is None else Shard.parse(shard, os.environ)
-    resolve_device(device)
+    if not spread.get("scheduler"):
+        resolve_device(device)
     jobs = plan(inputs, options, _settings(settings))
     _show_design(jobs)
     with progress_bars() as watch:
         outcome = run_batch(
-            jobs, out, device=device, overwrite=overwrite, workers=workers, shard=part, watch=watch, say=say
+            jobs, out, device=device, overwrite=overwrite, shard=part, watch=watch, say=say, **spread
         )
     say(
         f"{len(outcome.done)} analysed, {len(outcome.skipped)} complete already, "

@@ -6,12 +6,14 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import exovision
+from exovision.batch.cluster import run_on_cluster
 from exovision.batch.experiment import names_conditions, write_experiment
 from exovision.batch.jobs import Job, Shard
 from exovision.batch.single import Finished, keep_trace, run_one
@@ -78,6 +80,7 @@ def run_batch(
     overwrite: bool = False,
     workers: int = 1,
     shard: Shard | None = None,
+    scheduler: str | None = None,
     watch: Watcher = lambda name: silent,
     say: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
@@ -96,6 +99,8 @@ def run_batch(
         Movies at once, each in a process of its own; 1: here.
     shard : Shard, optional
         Only this part of the jobs; its lists go to `out/shards/`, and `merge.merge` joins them.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers analyse the movies instead.
     watch : callable
         Gives a progress callback per movie.
     say : callable
@@ -105,14 +110,17 @@ def run_batch(
     ------
     OutputError
         If `out` cannot be written to.
+    SettingsError
+        If the scheduler cannot be reached.
     """
     make_folder(out)
     jobs = list(jobs) if shard is None else shard.part(jobs)
     outcome = Outcome()
     started = time.perf_counter()
     finished: dict[str, Finished] = {}
+    finish = _finish(workers, scheduler)
     try:
-        for one in _finish(jobs, out, workers, device=device, overwrite=overwrite, watch=watch, say=say):
+        for one in finish(jobs, out, device=device, overwrite=overwrite, watch=watch, say=say):
             finished[one.name] = one
     finally:
         outcome.gather(jobs, finished)
@@ -123,22 +131,24 @@ def run_batch(
     return outcome
 
 
-def _finish(
+def _finish(workers: int, scheduler: str | None) -> Callable[..., Iterator[Finished]]:
+    """Return what analyses the jobs: this process, several, or a cluster."""
+    if scheduler is not None:
+        return partial(run_on_cluster, address=scheduler)
+    if workers > 1:
+        return partial(run_jobs, workers=workers)
+    return _one_by_one
+
+
+def _one_by_one(
     jobs: Sequence[Job],
     out: Path,
-    workers: int,
     *,
     device: str,
     overwrite: bool,
     watch: Watcher,
     say: Callable[[str], None],
 ) -> Iterator[Finished]:
-    """Yield the movies as they finish."""
-    if workers > 1 and len(jobs) > 1:
-        yield from run_jobs(
-            jobs, out, workers=workers, device=device, overwrite=overwrite, watch=watch, say=say
-        )
-        return
     for job in jobs:
         progress = watch(job.entry.name)
         yield run_one(job, out, device=device, overwrite=overwrite, progress=progress, say=say)
