@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import exovision
+from exovision import schema
+from exovision.io.tables import write_csv, write_parquet
 from exovision.pipeline import reanalyse
 from exovision.records import Given, LabelStack, Movie
+from exovision.result import Result
 from exovision.scoring.score import score
 from exovision.settings import Settings
 from exovision.simulation.movie import simulate, write
@@ -22,9 +25,8 @@ from exovision.simulation.scene import load_scene
 
 PANELS = {
     "full": ("cell", "nucleus", "annexin", "caspase", "pi"),
-    "nucleus, annexin, pi": ("cell", "nucleus", "annexin", "pi"),
-    "annexin, pi": ("cell", "annexin", "pi"),
-    "nucleus": ("cell", "nucleus"),
+    "nucleus annexin pi": ("cell", "nucleus", "annexin", "pi"),
+    "annexin pi": ("cell", "annexin", "pi"),
     "cell": ("cell",),
 }
 """Besides the outlines of the cell channel, what each set has."""
@@ -40,14 +42,14 @@ SHOWN = (
 def main() -> None:
     """Simulate, analyse and score; write `death_scenes.json` and print a table."""
     asked = _arguments()
-    for scene in asked.scenes:
-        for seed in range(asked.seed, asked.seed + asked.movies):
+    for seed in range(asked.seed, asked.seed + asked.movies):
+        for scene in asked.scenes:
             folder = asked.out / "truth" / scene / str(seed)
             if not (folder / "truth" / "scene.yaml").is_file():
                 write(simulate(load_scene(scene), seed=seed), folder)
             movie = exovision.read(folder / "movie.ome.tif")
             for panel, result in _judge(movie, SCENES[scene]):
-                result.save(asked.out / "results" / scene / panel / str(seed))
+                _store(result, asked.out / "results" / scene / panel / str(seed))
     found = {
         f"{scene}: {panel}": score(
             asked.out / "results" / scene / panel, asked.out / "truth" / scene
@@ -63,7 +65,7 @@ def main() -> None:
                 print(f"  {metric:36s}", _text(values[metric]))
 
 
-def _judge(movie: Movie, panels: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, Any]]:
+def _judge(movie: Movie, panels: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, Result]]:
     """Yield the result of each set of channels; the cells are those of the first."""
     labels: LabelStack | None = None
     for panel, roles in panels.items():
@@ -74,6 +76,14 @@ def _judge(movie: Movie, panels: dict[str, tuple[str, ...]]) -> Iterator[tuple[s
         result = reanalyse(part, settings, given)
         labels = result.labels if labels is None else labels
         yield panel, result
+
+
+def _store(result: Result, folder: Path) -> None:
+    """Write what scores need: a whole result takes longer to draw than to find."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_parquet(result.cells, folder / "cells.parquet", schema.CELLS)
+    write_csv(result.fates, folder / "fates.csv", schema.FATES)
+    result.labels.save(folder / "cell_labels.ome.tif")
 
 
 def _text(metric: dict[str, Any]) -> str:
