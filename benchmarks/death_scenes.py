@@ -25,7 +25,7 @@ from exovision.simulation.scene import load_scene
 
 PANELS = {
     "full": ("cell", "nucleus", "annexin", "caspase", "pi"),
-    "nucleus annexin pi": ("cell", "nucleus", "annexin", "pi"),
+    "annexin": ("cell", "annexin"),
     "annexin pi": ("cell", "annexin", "pi"),
     "cell": ("cell",),
 }

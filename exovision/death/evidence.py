@@ -15,12 +15,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CLASSES = ("live", "mitotic", "apoptotic", "lytic", "debris")
-CLASS_SHARE = (0.5, 0.15, 0.2, 0.1, 0.05)
-"""Of the classes among the crops that the network learned from, about: probabilities are divided by these."""
+LEAST_SHARE = (0.25, 0.08, 0.1, 0.05, 0.03)
+"""Probabilities are divided by the share of each class in the movie, as the network sees it, at least this."""
+LEAST_SURE = 0.55
+"""A network whose answers are less sure than this on average does not know what it is shown."""
 LOOKS_LIKE: Mapping[str, tuple[float, float, float, float, float]] = {
     "live": (0.970, 0.015, 0.007, 0.004, 0.004),
     "mitotic": (0.250, 0.700, 0.030, 0.010, 0.010),
-    "early": (0.450, 0.060, 0.450, 0.030, 0.010),
+    "early": (0.300, 0.040, 0.620, 0.030, 0.010),
     "late": (0.040, 0.030, 0.840, 0.050, 0.040),
     "secondary": (0.030, 0.020, 0.700, 0.150, 0.100),
     "swelling": (0.500, 0.050, 0.050, 0.395, 0.005),
@@ -127,6 +129,13 @@ def gather(
     return total * _weights(cells["time_s"].to_numpy(dtype=np.float64), tracks, appearance_s)[:, None]
 
 
+def is_unsure(cells: pd.DataFrame) -> bool:
+    """Tell whether the morphology network judged cells but is unsure of most."""
+    chance = cells[[f"p_{name}" for name in CLASSES]].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = chance[np.isfinite(chance).all(axis=1)]
+    return bool(len(known) and known.max(axis=1).mean() < LEAST_SURE)
+
+
 def _judged(cells: pd.DataFrame) -> NDArray[np.bool_]:
     """Tell which rows the morphology network judged."""
     names = [f"p_{name}" for name in CLASSES]
@@ -137,7 +146,9 @@ def _from_looks(cells: pd.DataFrame, judged: NDArray[np.bool_]) -> Floats:
     found = np.zeros((len(cells), len(STATES)))
     share = cells.loc[judged, [f"p_{name}" for name in CLASSES]].to_numpy(dtype=np.float64)
     mixture = np.array([LOOKS_LIKE[state] for state in STATES])
-    found[judged] = np.log(np.maximum(share / CLASS_SHARE @ mixture.T, 1e-4))
+    if judged.any():
+        usual = np.maximum(share.mean(axis=0), LEAST_SHARE)
+        found[judged] = np.log(np.maximum(share / usual @ mixture.T, 1e-4))
     return found
 
 
