@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 CLASSES = ("live", "mitotic", "apoptotic", "lytic", "debris")
 LEAST_SHARE = (0.25, 0.08, 0.1, 0.05, 0.03)
-"""Probabilities are divided by the share of each class in the movie, as the network sees it, at least this."""
+"""Probabilities are divided by the share of each class in the movie as the network sees it, at least this."""
 LEAST_SURE = 0.55
 """A network whose answers are less sure than this on average does not know what it is shown."""
 LOOKS_LIKE: Mapping[str, tuple[float, float, float, float, float]] = {

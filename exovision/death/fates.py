@@ -22,8 +22,8 @@ SWAPPED_DEATHS = 3
 SWAPPED_LEAD_S = 600.0
 HOUR_S = 3600.0
 UNSURE = (
-    "the morphology network is unsure of most cells in this movie: its answers are in cells.parquet, but no death "
-    "rests on them"
+    "the morphology network is unsure of most cells in this movie: its answers are in cells.parquet, but no "
+    "death rests on them"
 )
 
 
