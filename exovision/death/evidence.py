@@ -15,8 +15,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CLASSES = ("live", "mitotic", "apoptotic", "lytic", "debris")
-LEAST_SHARE = (0.25, 0.08, 0.1, 0.05, 0.03)
-"""Probabilities are divided by the share of each class in the movie as the network sees it, at least this."""
+CLASS_SHARE = (0.71, 0.39, 0.45, 0.32, 0.22)
+"""Probabilities are divided by these: roots of the shares of the classes that a network learns from; the
+whole shares would turn what a softmax leaves to rare classes into evidence for them."""
 LEAST_SURE = 0.55
 """A network whose answers are less sure than this on average does not know what it is shown."""
 LOOKS_LIKE: Mapping[str, tuple[float, float, float, float, float]] = {
@@ -146,9 +147,7 @@ def _from_looks(cells: pd.DataFrame, judged: NDArray[np.bool_]) -> Floats:
     found = np.zeros((len(cells), len(STATES)))
     share = cells.loc[judged, [f"p_{name}" for name in CLASSES]].to_numpy(dtype=np.float64)
     mixture = np.array([LOOKS_LIKE[state] for state in STATES])
-    if judged.any():
-        usual = np.maximum(share.mean(axis=0), LEAST_SHARE)
-        found[judged] = np.log(np.maximum(share / usual @ mixture.T, 1e-4))
+    found[judged] = np.log(np.maximum(share / CLASS_SHARE @ mixture.T, 1e-4))
     return found
 
 
