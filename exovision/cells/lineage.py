@@ -16,17 +16,19 @@ Floats = NDArray[np.float64]
 
 BEFORE_S, AFTER_S = 7200.0, 1800.0
 """The parent's size is its median over the time before, the daughters' the largest soon after."""
+KNOWN_S, USUAL_SUM = 3600.0, 1.25
+"""A parent watched for less may have been condensed all along: its daughters then tell its size."""
 LEAST_LIFE_S, LEAST_LIFE_FRAMES = 360.0, 4
 """Both daughters must last this long, else an outline was merely cut in two."""
 SISTERS_APART_FRAMES = 2
 """Daughters may be found this many frames apart."""
-LARGEST_SHARE = 0.85
-"""Of its parent's area that a daughter has."""
-SUM_RANGE = (0.35, 1.6)
+LARGEST_SHARE = 1.1
+"""Of its parent's area that a daughter has: in a crowd a rounded parent is no larger than either."""
+SUM_RANGE = (0.35, 2.0)
 """Area of both daughters relative to their parent's."""
-LEAST_LIKENESS = 0.5
-"""Area of the smaller daughter relative to the larger one."""
-OFF_CENTRE, APART = 0.7, 3.0
+LEAST_LIKENESS = 0.3
+"""Area of the smaller daughter, maybe cut by the border, relative to the larger one."""
+OFF_CENTRE, APART = 0.35, 3.0
 """Distance of the daughters' midpoint from the parent, and of the daughters, in parent's radii, at most."""
 
 
@@ -182,6 +184,8 @@ def _cost(parent: _Track, one: _Track, two: _Track) -> float | None:
     now = one.times_s[0]
     size = float(np.median(parent.areas[parent.times_s >= now - BEFORE_S]))
     areas = [float(d.areas[d.times_s <= d.times_s[0] + AFTER_S].max()) for d in (one, two)]
+    if now - parent.times_s[0] < KNOWN_S:
+        size = max(size, sum(areas) / USUAL_SUM)
     radius = np.sqrt(size / np.pi)
     middle = (one.centres[0] + two.centres[0]) / 2
     off = float(np.hypot(*(middle - parent.centres[-1]))) / radius

@@ -15,12 +15,15 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CLASSES = ("live", "mitotic", "apoptotic", "lytic", "debris")
-CLASS_SHARE = (0.5, 0.15, 0.2, 0.1, 0.05)
-"""Of the classes among the crops that the network learned from, about: probabilities are divided by these."""
+CLASS_SHARE = (0.71, 0.39, 0.45, 0.32, 0.22)
+"""Probabilities are divided by these: roots of the shares of the classes that a network learns from; the
+whole shares would turn what a softmax leaves to rare classes into evidence for them."""
+LEAST_SURE = 0.55
+"""A network whose answers are less sure than this on average does not know what it is shown."""
 LOOKS_LIKE: Mapping[str, tuple[float, float, float, float, float]] = {
     "live": (0.970, 0.015, 0.007, 0.004, 0.004),
     "mitotic": (0.250, 0.700, 0.030, 0.010, 0.010),
-    "early": (0.450, 0.060, 0.450, 0.030, 0.010),
+    "early": (0.300, 0.040, 0.620, 0.030, 0.010),
     "late": (0.040, 0.030, 0.840, 0.050, 0.040),
     "secondary": (0.030, 0.020, 0.700, 0.150, 0.100),
     "swelling": (0.500, 0.050, 0.050, 0.395, 0.005),
@@ -125,6 +128,13 @@ def gather(
         for values, shapes in _nuclear(cells):
             total[~judged] += _from_past(values, tracks, shapes)[~judged]
     return total * _weights(cells["time_s"].to_numpy(dtype=np.float64), tracks, appearance_s)[:, None]
+
+
+def is_unsure(cells: pd.DataFrame) -> bool:
+    """Tell whether the morphology network judged cells but is unsure of most."""
+    chance = cells[[f"p_{name}" for name in CLASSES]].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = chance[np.isfinite(chance).all(axis=1)]
+    return bool(len(known) and known.max(axis=1).mean() < LEAST_SURE)
 
 
 def _judged(cells: pd.DataFrame) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from exovision import schema
 from exovision.death.decoding import Decoded, Panel, decode_cells, make_panel, name_states
+from exovision.death.evidence import CLASSES, is_unsure
 from exovision.death.stains import saturated
 from exovision.settings import DeathSettings
 
@@ -20,6 +21,10 @@ SWAPPED_DEATHS = 3
 """Deaths with PI well before annexin from which channels may be swapped."""
 SWAPPED_LEAD_S = 600.0
 HOUR_S = 3600.0
+UNSURE = (
+    "the morphology network is unsure of most cells in this movie: its answers are in cells.parquet, but no "
+    "death rests on them"
+)
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,17 @@ def find_deaths(
     ids, starts = np.unique(order["cell_id"].to_numpy(dtype=np.int64), return_index=True)
     tracks = np.split(order.index.to_numpy(dtype=np.int64), starts[1:]) if len(ids) else []
     nuclei_only = nuclei_only and "mean_nucleus" in cells
-    panel = make_panel(cells, tracks, settings, nuclei_only=nuclei_only)
+    unsure = is_unsure(cells)
+    used = cells.assign(**dict.fromkeys([f"p_{name}" for name in CLASSES], np.nan)) if unsure else cells
+    panel = make_panel(used, tracks, settings, nuclei_only=nuclei_only)
     entry = dict(zip(fates["cell_id"], fates["entry"]))
     born = [entry.get(int(cell)) == "birth" for cell in ids]
-    decoded = decode_cells(cells, tracks, born, panel, settings) if panel.tells_death else []
+    decoded = decode_cells(used, tracks, born, panel, settings) if panel.tells_death else []
     filled = _fill_cells(cells, decoded, settings)
     ended = _fill_fates(fates, dict(zip(ids.tolist(), decoded)))
-    return DeathTables(filled, ended, _summarise(filled, ended, dict(zip(ids.tolist(), decoded)), panel))
+    summary = _summarise(filled, ended, dict(zip(ids.tolist(), decoded)), panel)
+    summary["warnings"] += [UNSURE] if unsure else []
+    return DeathTables(filled, ended, summary)
 
 
 def count_hits(fates: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,7 @@ CORRELATED = 2.0
 DELAYS_S = {
     "annexin": (0.0, 1200.0),
     "caspase": (0.0, 480.0),
-    "morphology": (-300.0, 900.0),
+    "morphology": (-120.0, 1200.0),
     "nucleus": (-300.0, 900.0),
     "area": (-300.0, 1200.0),
 }
@@ -32,6 +32,9 @@ STRAYS = {"annexin": 0.05, "caspase": 0.05, "morphology": 0.2, "nucleus": 0.3, "
 """How often the change-point of each signal is another one's."""
 BEFORE_CALL_S = 2400.0
 """Mean time from onset to call, where nothing else tells."""
+
+LASTING_SHARE = 0.9
+"""Of the frames from a stain's first on, in which it must be seen to have come to stay."""
 
 
 class Moment(NamedTuple):
@@ -156,7 +159,7 @@ def first_lasting(stained: NDArray[np.bool_], times_s: Floats) -> Moment:
     if not len(stained) or (not stained[-1] and stained[-3:].sum() < 2):
         return NOWHEN
     share = np.cumsum(stained[::-1])[::-1] / np.arange(len(stained), 0, -1)
-    lasting = np.flatnonzero(stained & (share >= 0.7))
+    lasting = np.flatnonzero(stained & (share >= LASTING_SHARE))
     if not lasting.size:
         return NOWHEN
     first = int(lasting[0])

@@ -81,6 +81,17 @@ def test_without_a_channel_that_tells_death_nothing_is_called_and_the_summary_sa
     assert "death cannot be told" in found.summary["warnings"][0]
 
 
+def test_a_network_that_is_unsure_of_most_cells_decides_nothing(cell, tracks):
+    rng = np.random.default_rng(5)
+    crowd = quiet(cell)
+    for rows in crowd:
+        rows[["p_live", "p_apoptotic"]] = 0.4 + 0.1 * np.outer(rng.uniform(-1, 1, len(rows)), [1, -1])
+        rows[["p_mitotic", "p_lytic", "p_debris"]] = 0.2 / 3
+    found = judge(tracks, *crowd)
+    assert (found.fates["exit"] == "movie_end").all() and set(found.cells["state"]) == {"unknown"}
+    assert any("network is unsure" in line for line in found.summary["warnings"])
+
+
 def test_with_annexin_alone_the_mode_stays_unresolved(cell, tracks):
     found = judge(
         tracks,
