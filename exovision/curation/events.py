@@ -13,7 +13,14 @@ from exovision.records import Ruling
 
 INTERVALS = ("docking", "surfing")
 """Kinds of event that a person can add, deny or turn into each other."""
-ENDINGS = {"detachment": "detached", "loss_unresolved": "loss_unresolved"}
+ENDINGS = {
+    "detachment": "detached",
+    "loss_unresolved": "loss_unresolved",
+    "fusion": "fused",
+    "hemifusion": "hemifused",
+    "kiss_and_run": "kiss_and_run",
+    "uptake": "taken_up",
+}
 """Kinds of event that end a docking, and the outcome that each stands for."""
 AFTER_FRAMES = 10
 """An ending shows at most so many frames after the last docked one, gaps included."""

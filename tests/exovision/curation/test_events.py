@@ -47,10 +47,13 @@ def test_docking_and_surfing_change_places(spots: pd.DataFrame, events: pd.DataF
     )
 
 
-def test_an_ending_is_relabelled_through_its_docking(spots: pd.DataFrame, events: pd.DataFrame) -> None:
-    made = relabel_event(events, spots, events.iloc[1], "detachment")
-    assert rulings(spots, made) == (Ruling(4, "docking", 3, 10, holds=True, ending="detached"),)
-    after = events.assign(kind=["docking", "detachment", "surfing"])
+@pytest.mark.parametrize(("kind", "outcome"), [("detachment", "detached"), ("fusion", "fused")])
+def test_an_ending_is_relabelled_through_its_docking(
+    spots: pd.DataFrame, events: pd.DataFrame, kind: str, outcome: str
+) -> None:
+    made = relabel_event(events, spots, events.iloc[1], kind)
+    assert rulings(spots, made) == (Ruling(4, "docking", 3, 10, holds=True, ending=outcome),)
+    after = events.assign(kind=["docking", kind, "surfing"])
     assert review_states(after, spots, made).tolist() == ["", "corrected", ""]
 
 

@@ -70,13 +70,25 @@ def test_a_later_ruling_wins(docked):
     assert ("docking", 30, 50) in kinds(find(w, no, yes), exosome)
 
 
-@pytest.mark.parametrize(("ending", "kind"), [("detached", "detachment"), ("loss_unresolved",) * 2])
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        ("detached", "detachment"),
+        ("loss_unresolved", "loss_unresolved"),
+        ("fused", "fusion"),
+        ("hemifused", "hemifusion"),
+        ("kiss_and_run", "kiss_and_run"),
+        ("taken_up", "uptake"),
+    ],
+)
 def test_a_person_decides_how_a_docking_ended(docked, ending, kind):
     w, exosome = docked
     tables = find(w, Ruling(exosome, "docking", 30, 50, holds=True, ending=ending))
     end = tables.events[tables.events["kind"] == kind]
     assert len(end) == 1 and end["probability"].item() == 1.0
     assert end["p_detached"].item() == float(ending == "detached")
+    fate = "unresolved" if ending == "loss_unresolved" else ending
+    assert end[f"p_{fate}"].item() == 1.0
     assert tables.exosomes["outcome"].dropna().tolist() == [ending]
 
 
