@@ -17,6 +17,7 @@ LINK_WINDOW_FRAMES = 10
 UNRESOLVED = "loss_unresolved"
 FATES = ("detachment", "hemifusion", "fusion", "kiss_and_run", "uptake")
 """Kinds that can be mistaken for each other or for bleaching: `identifiable` decides what is asked."""
+GRADUAL = ("detachment", UNRESOLVED)
 FITTED = ("diffusion_um2_s", "dequench_gain", "release_tau_s", "spread_fraction")
 NONE = "none"
 
@@ -84,7 +85,8 @@ def near_events(true: pd.DataFrame, called: pd.DataFrame, spots: SpotMatch) -> p
     Returns
     -------
     DataFrame
-        `truth_row result_row apart`: every pair at most 3 frames apart; an event may be in several.
+        `truth_row result_row apart`: every pair at most 3 frames apart; an event may be in several. A loss
+        or a detachment takes time: it goes on until the exosome was last seen near the membrane.
     """
     matched = spots.pairs
     shared = pd.DataFrame(
@@ -95,13 +97,23 @@ def near_events(true: pd.DataFrame, called: pd.DataFrame, spots: SpotMatch) -> p
         }
     ).dropna()
     asked = true[["exosome_id", "start_frame"]].assign(truth_row=true.index).dropna()
+    asked["until_frame"] = _until(true).reindex(asked.index)
     partners = asked.merge(shared, on="exosome_id")
     partners = partners[(partners["frame"] - partners["start_frame"]).abs() <= LINK_WINDOW_FRAMES]
-    partners = partners[["truth_row", "start_frame", "called_id"]].drop_duplicates()
+    partners = partners[["truth_row", "start_frame", "until_frame", "called_id"]].drop_duplicates()
     calls = called[["exosome_id", "start_frame"]].assign(result_row=called.index).dropna()
     pairs = partners.merge(calls, left_on="called_id", right_on="exosome_id", suffixes=("", "_called"))
-    pairs["apart"] = (pairs["start_frame_called"] - pairs["start_frame"]).abs().astype(float)
+    early = pairs["start_frame"] - pairs["start_frame_called"]
+    late = pairs["start_frame_called"] - pairs["until_frame"]
+    pairs["apart"] = early.where(early > late, late).clip(lower=0).astype(float)
     return pairs.loc[pairs["apart"] <= TOLERANCE_FRAMES, ["truth_row", "result_row", "apart"]]
+
+
+def _until(true: pd.DataFrame) -> pd.Series[int]:
+    """Return the frame up to which each event goes on: that in which a gradual loss is last seen."""
+    gradual = true["kind"].isin(GRADUAL).to_numpy()
+    last = true["alt_end_frame"] if "alt_end_frame" in true else pd.Series(pd.NA, true.index, dtype="Int64")
+    return last.where(gradual & (last > true["start_frame"]).fillna(False), true["start_frame"])
 
 
 def _score_kind(

@@ -102,3 +102,16 @@ def test_intervals_should_hold_the_truth(example, low, high, covered):
     assert scores["coverage.diffusion_um2_s"].value == covered
     assert scores["coverage.diffusion_um2_s"].n == 1
     assert "coverage.dequench_gain" in scores.absent
+
+
+@pytest.mark.parametrize(("frame", "found"), [(21, 0), (22, 1), (28, 1), (33, 1), (34, 0)])
+def test_an_exosome_that_leaves_slowly_may_be_called_until_it_was_last_seen_there(example, frame, found):
+    truth = {"events": example.with_event(1, "detachment", alt_end_frame=30)}
+    called = example.with_event(1, "detachment", start_frame=frame, end_frame=frame)
+    assert example.score(truth=truth, events=called)["detachment.recall"].value == found
+
+
+def test_a_fusion_is_called_at_its_onset_however_long_its_light_is_seen(example):
+    truth = {"events": example.with_event(4, "fusion", alt_end_frame=38)}
+    called = example.with_event(4, "fusion", start_frame=34, end_frame=34)
+    assert example.score(truth=truth, events=called)["fusion.recall"].value == 0
