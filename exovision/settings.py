@@ -137,6 +137,9 @@ class DeathSettings(Stage):
         0.8, ge=0, le=1, description="least probability of a mode; below: unresolved"
     )
     min_frames: int = Field(3, ge=1, description="frames that a death must be seen in")
+    debris_area_share: float = Field(
+        0.3, ge=0, lt=1, description="things smaller than this share of a typical cell are likely debris"
+    )
     state_min_probability: float = Field(
         0.5, ge=0, le=1, description="least probability of a cell's state in a frame"
     )

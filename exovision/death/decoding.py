@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from exovision.death.evidence import CLASSES, gather, relative_to_past
 from exovision.death.markov import (
     APOPTOTIC_PATH,
+    AT_BIRTH,
+    AT_FIRST,
+    AT_SMALL,
     DEAD,
     DEBRIS,
     LYTIC_PATH,
@@ -190,10 +193,21 @@ def decode_cells(
     rates = rates_per_h(settings)
     times_s = cells["time_s"].to_numpy(dtype=np.float64)
     found = []
-    for rows, by_birth in zip(tracks, born):
-        posterior = smooth(emission[rows], times_s[rows], rates, born=by_birth)
+    small = _far_smaller(cells, tracks, settings.debris_area_share)
+    for rows, by_birth, tiny in zip(tracks, born, small):
+        at_first = AT_BIRTH if by_birth else AT_SMALL if tiny else AT_FIRST
+        posterior = smooth(emission[rows], times_s[rows], rates, at_first=at_first)
         found.append(Decoded(rows, posterior, _judge(rows, posterior, times_s[rows], panel, settings)))
     return found
+
+
+def _far_smaller(cells: pd.DataFrame, tracks: list[Ints], share: float) -> list[bool]:
+    """Tell which tracks are of things far smaller than a cell, not cut by the border."""
+    area = cells["area_um2"].to_numpy(dtype=np.float64)
+    cut = cells["touches_border"].fillna(False).to_numpy(dtype=bool)
+    middle = [float(np.median(area[rows])) for rows in tracks]
+    usual = float(np.median(middle)) if middle else np.nan
+    return [size < share * usual and not cut[rows].any() for size, rows in zip(middle, tracks)]
 
 
 def _judge(rows: Ints, posterior: Floats, times_s: Floats, panel: Panel, settings: DeathSettings) -> Death:

@@ -40,7 +40,7 @@ STAINED: Mapping[str, dict[str, float]] = {
         "secondary": 0.98,
         "swelling": 0.1,
         "lytic": 0.9,
-        "debris": 0.8,
+        "debris": 0.98,
     },
     "caspase": {
         "live": 0.01,
@@ -50,7 +50,7 @@ STAINED: Mapping[str, dict[str, float]] = {
         "secondary": 0.9,
         "swelling": 0.03,
         "lytic": 0.03,
-        "debris": 0.5,
+        "debris": 0.9,
     },
     "pi": {
         "live": 0.005,
@@ -60,7 +60,7 @@ STAINED: Mapping[str, dict[str, float]] = {
         "secondary": 0.98,
         "swelling": 0.05,
         "lytic": 0.97,
-        "debris": 0.7,
+        "debris": 0.98,
     },
 }
 """How often a cell in each state is stained."""

@@ -28,12 +28,14 @@ NAMES = {
 
 MINUTES, SECONDS = 60.0, 3600.0
 """In an hour."""
-SWELLING_H, NECROSIS_H, LOOSENING_H = 1 / 6, 2.0, 10.0
+SWELLING_H, NECROSIS_H, LOOSENING_H = 1 / 6, 2.0, 100.0
 """Mean time of swelling until a cell bursts, from condensation to permeability, and until remains come loose
 (SCIENCE 5 and 7)."""
-AT_FIRST = (0.93, 0.03, 0.005, 0.005, 0.005, 0.001, 0.004, 0.02)
+AT_FIRST = (0.946, 0.03, 0.005, 0.005, 0.005, 0.001, 0.004, 0.004)
 AT_BIRTH = (0.3, 0.69, 0.002, 0.001, 0.001, 0.001, 0.001, 0.004)
-"""How likely each state is when a track begins, and when it begins by a division."""
+AT_SMALL = (0.33, 0.005, 0.005, 0.02, 0.03, 0.005, 0.005, 0.6)
+"""How likely each state is when a track begins, when it begins by a division, and of what is far smaller
+than a cell."""
 
 
 def rates_per_h(settings: DeathSettings) -> Floats:
@@ -52,7 +54,9 @@ def rates_per_h(settings: DeathSettings) -> Floats:
     return rates
 
 
-def smooth(log_emission: Floats, times_s: Floats, rates: Floats, *, born: bool = False) -> Floats:
+def smooth(
+    log_emission: Floats, times_s: Floats, rates: Floats, *, at_first: tuple[float, ...] = AT_FIRST
+) -> Floats:
     r"""Return the posterior of the state at each time by the forward–backward algorithm.
 
     Parameters
@@ -63,8 +67,8 @@ def smooth(log_emission: Floats, times_s: Floats, rates: Floats, *, born: bool =
         Increasing, s; any spacing.
     rates : ndarray of shape (8, 8)
         Generator, 1/h.
-    born : bool
-        The track begins by a division.
+    at_first : tuple of float
+        How likely each state is at the first time, before anything was seen.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def smooth(log_emission: Floats, times_s: Floats, rates: Floats, *, born: bool =
     seen = np.exp(log_emission - log_emission.max(axis=1, keepdims=True)) + 1e-300
     steps = _transitions(times_s, rates)
     forward, backward = np.empty_like(seen), np.ones_like(seen)
-    forward[0] = _unit(np.array(AT_BIRTH if born else AT_FIRST) * seen[0])
+    forward[0] = _unit(np.array(at_first) * seen[0])
     for t in range(1, n):
         forward[t] = _unit((forward[t - 1] @ steps[t - 1]) * seen[t])
     for t in range(n - 2, -1, -1):

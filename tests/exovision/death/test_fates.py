@@ -115,6 +115,16 @@ def test_debris_does_not_die(cell, tracks):
     assert set(found.cells[found.cells["cell_id"] == 1]["state"]) == {"debris"}
 
 
+def test_stained_scraps_are_debris_and_small_live_cells_are_cells(cell, tracks):
+    stains = {"annexin": 0, "pi": 0}
+    scrap = cell(1, [("live", 90)], stains=stains, judged=False).assign(area_um2=15.0)
+    small = cell(2, [("live", 90)], stains=dict.fromkeys(stains), judged=False).assign(area_um2=50.0)
+    found = judge(tracks, scrap, small, *quiet(cell, stains=dict.fromkeys(stains), judged=False))
+    assert (found.fates["exit"] != "died").all()
+    states = found.cells.set_index("cell_id")["state"]
+    assert set(states[1]) == {"debris"} and set(states[2]) == {"live"}
+
+
 def test_a_track_of_one_frame_is_never_called(cell, tracks):
     found = judge(tracks, cell(1, [("apoptotic", 1)]), *quiet(cell))
     fate = found.fates.set_index("cell_id").loc[1]

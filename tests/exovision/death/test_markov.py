@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from exovision.death.markov import DEAD, LIVE, MITOTIC, STATES, rates_per_h, smooth
+from exovision.death.markov import (
+    AT_BIRTH,
+    AT_FIRST,
+    DEAD,
+    LIVE,
+    MITOTIC,
+    STATES,
+    rates_per_h,
+    smooth,
+)
 from exovision.settings import DeathSettings
 
 RATES = rates_per_h(DeathSettings())
@@ -49,5 +58,8 @@ def test_the_same_signs_over_the_same_time_tell_the_same_whatever_the_frames():
 
 def test_a_track_that_begins_by_a_division_begins_mitotic():
     nothing = np.zeros((5, len(STATES)))
-    born, other = (smooth(nothing, 240.0 * np.arange(5), RATES, born=b)[0, MITOTIC] for b in (True, False))
+    born, other = (
+        smooth(nothing, 240.0 * np.arange(5), RATES, at_first=first)[0, MITOTIC]
+        for first in (AT_BIRTH, AT_FIRST)
+    )
     assert born > 0.5 > other
