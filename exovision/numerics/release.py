@@ -19,8 +19,8 @@ SIGMA, SIGMA_Z, NORMAL_Y, NORMAL_X, EXPOSURE, NOISE, LEVEL_PRECISION, AT_ONCE = 
 read noise; precision of the background of each frame; 1 if the gain is there from the start, as when a pH
 changes, and not by dilution."""
 
-NODES = 5
-"""Instants of release per exposure point: the released dye is as many rings of different age."""
+NODES = 8
+"""Classes of age: the released dye is as many rings."""
 TABLE_STEP = 0.5
 PIXEL_VARIANCE = 1 / 12
 """A pixel integrates over its square: that adds this variance to a point's image, px²."""
@@ -60,6 +60,25 @@ def _add_rings(
     for i in range(table.shape[0]):
         table[i] += value
         value *= ratio
+
+
+@njit(cache=True, fastmath=True)
+def _add_ages(
+    table: Floats, after: float, tau: float, light: float, d: float, variance: float, depth: float, edge: bool
+) -> None:
+    """Add all dye that left in the time `after`, as rings whose age grows by a constant factor."""
+    least = max(variance / (8 * d), 1e-6 * after)
+    growth = math.log(1 + after / least) / NODES
+    low = 0.0
+    for node in range(NODES):
+        high = least * (math.exp(growth * (node + 1)) - 1) if node < NODES - 1 else after
+        width = (high - low) / tau
+        part = 1 - math.exp(-width)
+        weight = light * math.exp(-(after - high) / tau) * part
+        if weight > 1e-12:
+            age = high - tau + (high - low) * (1 - part) / part if width > 1e-3 else 0.5 * (low + high)
+            _add_rings(table, age, weight, d, variance, depth, edge)
+        low = high
 
 
 @njit(cache=True, fastmath=True)
@@ -156,10 +175,7 @@ def draw_light(
                 kept += 0.5 * left
             if share * gain * released > 1e-9:
                 spreads = True
-                for node in range(NODES):
-                    waited = -tau * math.log(1 - released * (node + 0.5) / NODES)
-                    weight = 0.5 * gain * share * released / NODES
-                    _add_rings(table, after - waited, weight, d, variance, sigma_z * sigma_z, edge)
+                _add_ages(table, after, tau, 0.5 * gain * share, d, variance, sigma_z * sigma_z, edge)
         kept += stays
         if kept > 1e-9:
             off = speed * max(times_s[k] - start, 0.0) / sigma_z
