@@ -144,8 +144,9 @@ def show(table: pd.DataFrame) -> None:
     called = (table["called"] == "fusion").to_numpy()
     able = (told == "yes").to_numpy()
     hits, wrong = int((true & called).sum()), int((called & ~true).sum())
-    print(f"fusion: recall {np.mean(called[true & able]):.3f} of {int((true & able).sum())} that can be told, "
-          f"precision {hits / max(hits + wrong, 1):.3f} of {hits + wrong} calls")  # fmt: skip
+    recall, precision = np.mean(called[true & able]), hits / max(hits + wrong, 1)
+    print(f"fusion: recall {recall:.3f} of {int((true & able).sum())} that can be told")
+    print(f"fusion: precision {precision:.3f} of {hits + wrong} calls")
     losses = np.isin(table["cause"], ("bleached", "detached", "left_focus")) | (true & (told == "no"))
     print(f"unresolved where not identifiable: {np.mean(table['called'][losses] == 'loss_unresolved'):.3f} "
           f"of {int(losses.sum())}")  # fmt: skip
@@ -157,7 +158,7 @@ def show(table: pd.DataFrame) -> None:
             )
             bias = np.median(np.log(right[f"{name}_is"] / right[name]))
             print(
-                f"{name}: truth in the interval {inside.mean():.3f} of {len(right)}, median log error {bias:+.2f}"
+                f"{name}: in the interval {inside.mean():.3f} of {len(right)}, median log error {bias:+.2f}"
             )
     print("best models of wrong calls:", Counter(table["best"][called & ~true]))
 
