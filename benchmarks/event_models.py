@@ -21,7 +21,7 @@ from exovision.events.chemistry import CHEMISTRIES, Chemistry
 from exovision.events.estimates import estimate
 from exovision.events.hypotheses import compare
 from exovision.events.judge import CONTENT_MODELS, MODEL_OF
-from exovision.events.observer import View, fusion_auc
+from exovision.events.observer import View, fit_auc
 from exovision.events.posterior import judge_fates
 from exovision.events.sequences import PatchSequence, survey
 from exovision.events.verdicts import KINDS
@@ -92,10 +92,10 @@ def judge(parts, chemistry: Chemistry, pixel_um: float, settings: EventSettings)
         sigma_px=patch.sigma_px, sigma_z_px=patch.sigma_z_px, pixel_size_um=pixel_um,
         interval_s=patch.interval_s, exposure_s=patch.exposure_s,
     )  # fmt: skip
-    auc = fusion_auc(
+    auc = fit_auc(
         view, diffusion_um2_s=float(np.exp(theta[LOG_D]) * pixel_um**2), gain=float(np.exp(theta[LOG_GAIN])),
         release_s=float(np.exp(theta[LOG_TAU])), share=float(theta[SHARE]), edge=fit.edge,
-        at_once=patch.at_once,
+        dye=chemistry.dye,
     )  # fmt: skip
     if auc < settings.identifiable_min_auc:
         return None, posterior, {}

@@ -17,7 +17,7 @@ from exovision.events.hypotheses import Fit, compare
 from exovision.events.identifiability import FateLimits, fate_limits
 from exovision.events.motion import Track
 from exovision.events.neighbours import Neighbours
-from exovision.events.observer import View, fusion_auc
+from exovision.events.observer import View, fit_auc
 from exovision.events.patches import Microscope, Place, place_moment, read_sequences
 from exovision.events.posterior import judge_fates
 from exovision.events.sequences import PatchSequence, Scenery, survey
@@ -209,14 +209,14 @@ class Judge:
             interval_s=patch.interval_s,
             exposure_s=patch.exposure_s,
         )
-        return fusion_auc(
+        return fit_auc(
             view,
             diffusion_um2_s=float(np.exp(theta[LOG_D]) * pixel**2),
             gain=float(np.exp(theta[LOG_GAIN])),
             release_s=float(np.exp(theta[LOG_TAU])),
             share=float(theta[SHARE]),
             edge=fit.edge,
-            at_once=patch.at_once,
+            dye=self.chemistry.dye,
         )
 
 
