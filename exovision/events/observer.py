@@ -121,7 +121,7 @@ def fit_auc(
 ) -> float:
     """Return the area under the curve of an event as fitted, its gain and D no better than the label's.
 
-    A single event may be fitted by any gain; one that this label hardly reaches does not make it identifiable.
+    A single event may be fitted by any gain; one that this label hardly reaches makes nothing identifiable.
     """
     return fusion_auc(
         view,
