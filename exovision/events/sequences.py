@@ -17,8 +17,8 @@ from exovision.numerics.release import (
     SPEED,
     START,
     draw_light,
-    log_likelihood,
 )
+from exovision.numerics.release_fits import log_likelihood
 
 Floats = NDArray[np.float64]
 
