@@ -86,7 +86,7 @@ class Ruling:
     holds : bool
         True: it is one, whatever was computed; False: it is none.
     ending : str or None
-        How a docking that holds ended: "detached" or "loss_unresolved"; None as computed.
+        The outcome of a docking that holds, such as "detached" or "fused"; None as computed.
     """
 
     exosome_id: int

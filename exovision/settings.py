@@ -123,7 +123,7 @@ class EventSettings(Stage):
         0.7, gt=0, le=1, description="least probability of a fate that is called"
     )
     identifiable_min_auc: float = Field(
-        0.95, ge=0.5, le=1, description="least ideal AUC, fusion against disappearance, of a called fusion"
+        0.98, ge=0.5, le=1, description="least ideal AUC, fusion against disappearance, of a called fusion"
     )
     ring_inner_um: float = Field(1.0, gt=0, description="local ring of the chance test, inner distance")
     ring_outer_um: float = Field(3.0, gt=0, description="local ring of the chance test, outer distance")
@@ -189,6 +189,7 @@ class ReportSettings(Stage):
 
     overlay_frames: int = Field(6, ge=1, description="frames in the overlay sheet")
     kymographs: int = Field(6, ge=0, description="docked exosomes shown as strip and kymograph")
+    fates: int = Field(6, ge=0, description="fusions and other fates shown with fitted models and posterior")
     deaths: int = Field(6, ge=0, description="deaths shown as strips of crops")
 
 

@@ -159,7 +159,7 @@ def _event_rows(spots: pd.DataFrame, event: Mapping[str, Any]) -> list[int]:
 
 def _docking_before(events: pd.DataFrame, ending: Mapping[str, Any]) -> dict[str, Any]:
     own = events[(events["exosome_id"] == ending["exosome_id"]) & (events["kind"] == "docking")]
-    own = own[own["end_frame"] <= ending["start_frame"]].sort_values("end_frame")
+    own = own[own["start_frame"] <= ending["start_frame"]].sort_values("start_frame")
     if not len(own):
         raise InputError("an ending needs a docking before it, there is none; delete or add events instead")
     return {str(name): value for name, value in own.iloc[-1].items()}

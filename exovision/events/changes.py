@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from exovision.events.dockings import Docking
 from exovision.events.patches import Moment
@@ -95,8 +96,9 @@ def changes(values: Floats) -> list[int]:
     score = np.zeros(n + 1)
     large = np.abs(after - before) > STEP_SHARE * np.maximum(before, 0.1 * usual)
     score[places] = np.where(large, np.abs(after - before) / (0.72 * noise) / STEP_SIGMAS, 0.0)
-    flash = np.abs(filled - usual) > np.maximum(FLASH_SIGMAS * noise, FLASH_SHARE * usual)
-    score[:n] = np.maximum(score[:n], np.where(flash, np.abs(filled - usual) / (FLASH_SIGMAS * noise), 0.0))
+    off = np.abs(filled - median_filter(filled, 2 * SIDE_SPOTS + 1, mode="nearest"))
+    flash = off > np.maximum(FLASH_SIGMAS * noise, FLASH_SHARE * usual)
+    score[:n] = np.maximum(score[:n], np.where(flash, off / (FLASH_SIGMAS * noise), 0.0))
     return _peaks(score[:n])
 
 

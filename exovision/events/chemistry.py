@@ -59,7 +59,7 @@ LIPID = Dye(0.7, 0.65, 2.0, 0.7)
 PROTEIN = Dye(0.2, 0.7, 1.0, 0.25)
 PH = Dye(0.2, 0.7, 2.0, 0.5, at_once=True)
 EITHER = Dye(0.5, 0.8, 1.7, 0.7)
-ALWAYS = ("docking", "detachment", "surfing", "aggregation")
+ALWAYS = ("docking", "detachment", "surfing")
 
 CHEMISTRIES: Mapping[str, Chemistry] = {
     "lipid_dye": Chemistry(

@@ -13,7 +13,7 @@ from exovision.events.motion import main_cell
 from exovision.events.states import Story
 from exovision.events.verdicts import KINDS, Verdict
 
-LASTING = ("hemifused", "kiss_and_run", "aggregated")
+LASTING = ("hemifused", "kiss_and_run")
 """Fates after which a vesicle is still there and may leave or vanish later."""
 
 

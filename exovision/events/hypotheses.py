@@ -21,9 +21,8 @@ from exovision.numerics.release import (
     SPEED,
     START,
     draw_light,
-    fit_light,
-    spot_ratios,
 )
+from exovision.numerics.release_fits import fit_light, spot_ratios
 
 Floats = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from exovision.events.chemistry import Chemistry
 from exovision.events.observer import View, fusion_auc
 from exovision.settings import EventSettings
 
-FATES_BY_LABEL = ("fusion", "hemifusion", "kiss_and_run", "uptake", "aggregation")
+FATES_BY_LABEL = ("fusion", "hemifusion", "kiss_and_run", "uptake")
 """Kinds of event that are told by their light."""
-NOT_ASSESSED = ("recycling",)
+NOT_ASSESSED = ("recycling", "aggregation")
 """Kinds that this version neither calls nor assesses."""
 DIFFUSIONS, GAINS = (0.3, 1.0, 3.0), (1.0, 3.0)
 """D in units of the label's usual one, and gains, for which the ideal observer is asked."""
@@ -73,7 +73,6 @@ def fate_limits(
 REASONS = {
     "kiss_and_run": "the content is lost while the exosome stays",
     "uptake": "only where the label changes its light on the way inwards",
-    "aggregation": "only where the light of two exosomes adds up",
 }
 
 

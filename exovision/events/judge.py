@@ -17,11 +17,11 @@ from exovision.events.hypotheses import Fit, compare
 from exovision.events.identifiability import FateLimits, fate_limits
 from exovision.events.motion import Track
 from exovision.events.neighbours import Neighbours
-from exovision.events.observer import View, fusion_auc
+from exovision.events.observer import View, fit_auc
 from exovision.events.patches import Microscope, Place, place_moment, read_sequences
 from exovision.events.posterior import judge_fates
 from exovision.events.sequences import PatchSequence, Scenery, survey
-from exovision.events.uptake import uptake_probability
+from exovision.events.uptake import crossing, uptake_probability
 from exovision.events.verdicts import FATES, KINDS, Posterior, Verdict
 from exovision.numerics.release import LOG_D, LOG_GAIN, LOG_TAU, SHARE, START
 from exovision.records import Movie
@@ -132,25 +132,9 @@ class Judge:
             at_once=self.chemistry.dye.at_once,
         )
         neighbours = Neighbours(tracks, pixel_size_um=self.microscope.pixel_size_um, drift_um=drift_um)
-        found = [
-            self._beside(dockings[place.moment.docking], place, self.judge(place, patches), neighbours)
-            for place, patches in sequences
-        ]
+        found = [_beside(place, self.judge(place, patches), neighbours) for place, patches in sequences]
         found = self._with_uptakes(dockings, _each_once(found, dockings))
         return sorted(found, key=lambda verdict: (verdict.docking, verdict.frame, not verdict.ends))
-
-    def _beside(self, docking: Docking, place: Place, verdict: Verdict, neighbours: Neighbours) -> Verdict:
-        """Correct a verdict by what other exosomes did nearby."""
-        ends = place.moment.ends
-        if not ends and neighbours.crowded(place):
-            return _undecided(verdict)
-        if not ends:
-            return _undecided(verdict) if verdict.fate in WHOLE else verdict
-        merged = neighbours.merged(docking, place)
-        if merged >= self.settings.fate_min_probability:
-            frame = int(docking.frames[1])
-            return _decided(verdict, "aggregated", merged, frame, float(docking.seconds[1]))
-        return verdict
 
     def _with_uptakes(self, dockings: Sequence[Docking], found: Sequence[Verdict]) -> list[Verdict]:
         """Add a verdict, or change that of its end, for every docking that ended with an uptake."""
@@ -163,7 +147,8 @@ class Judge:
                 continue
             probability = uptake_probability(docking, self.chemistry.uptake, self.settings)
             if probability >= self.settings.fate_min_probability:
-                when = int(docking.frames[1]), float(docking.seconds[1])
+                at = crossing(docking, self.settings)
+                when = int(docking.track.frames[at]), float(docking.track.times_s[at])
                 blank = Verdict(number, True, *when, UNTOLD, None, False)
                 ends[number] = _decided(ends.get(number, blank), "taken_up", probability, *when)
         return [*others, *ends.values()]
@@ -224,14 +209,14 @@ class Judge:
             interval_s=patch.interval_s,
             exposure_s=patch.exposure_s,
         )
-        return fusion_auc(
+        return fit_auc(
             view,
             diffusion_um2_s=float(np.exp(theta[LOG_D]) * pixel**2),
             gain=float(np.exp(theta[LOG_GAIN])),
             release_s=float(np.exp(theta[LOG_TAU])),
             share=float(theta[SHARE]),
             edge=fit.edge,
-            at_once=patch.at_once,
+            dye=self.chemistry.dye,
         )
 
 
@@ -241,6 +226,13 @@ def _frame_before(patch: PatchSequence, fit: Fit, place: Place) -> int:
         return int(patch.frames[int(np.searchsorted(patch.frames, place.moment.last))])
     at = int(np.searchsorted(patch.times_s, fit.theta[START], side="right")) - 1
     return int(patch.frames[max(at, 0)])
+
+
+def _beside(place: Place, verdict: Verdict, neighbours: Neighbours) -> Verdict:
+    """Return a verdict that stands in view of other exosomes nearby, and of what came after."""
+    if place.moment.ends:
+        return verdict
+    return _undecided(verdict) if verdict.fate in WHOLE or neighbours.crowded(place) else verdict
 
 
 def _undecided(verdict: Verdict) -> Verdict:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from exovision.events.chemistry import Dye
 from exovision.events.sequences import STILL, resting
 from exovision.numerics.release import LOG_D, LOG_GAIN, LOG_TAU, SHARE, START, draw_light
 
@@ -113,3 +114,21 @@ def _light(view: View, theta: Floats, edge: bool, at_once: bool) -> Floats:
     optics = np.array([view.sigma_px, view.sigma_z_px, 1.0, 0.0, exposure, 0.0, 1.0, float(at_once)])
     draw_light(theta, times, np.zeros((FRAMES, 2)), optics, edge, 0, light)
     return light
+
+
+def fit_auc(
+    view: View, *, diffusion_um2_s: float, gain: float, release_s: float, share: float, edge: bool, dye: Dye
+) -> float:
+    """Return the area under the curve of an event as fitted, its gain and D no better than the label's.
+
+    A single event may be fitted by any gain; one that this label hardly reaches makes nothing identifiable.
+    """
+    return fusion_auc(
+        view,
+        diffusion_um2_s=max(diffusion_um2_s, dye.diffusion_um2_s * float(np.exp(-2 * dye.diffusion_sd))),
+        gain=min(gain, dye.gain * float(np.exp(dye.gain_sd))),
+        release_s=min(release_s, dye.release_s * float(np.exp(dye.release_sd))),
+        share=share,
+        edge=edge,
+        at_once=dye.at_once,
+    )

@@ -21,9 +21,10 @@ ONE_CHANNEL: Mapping[str, tuple[str, float]] = {
     "joined": ("unresolved", 0.05),
     "defocuses": ("left_focus", 0.05),
     "spreads": ("fused", 1.0),
-    "half_spreads": ("hemifused", 1.0),
+    "half_spreads": ("hemifused", 0.1),
 }
-"""Fate and prior of each model of a single channel (P); those of fusion are in units of `fusion_prior`."""
+"""Fate and prior of each model of a single channel (P); those of fusion are in units of `fusion_prior`.
+Without a second label, exosomes that meet look like half a spread: its prior is smaller."""
 TWO_CHANNELS: Mapping[tuple[str, str], tuple[str, float]] = {
     ("stays", "kept"): ("unresolved", 0.25),
     ("stays", "lost"): ("kiss_and_run", 1.0),

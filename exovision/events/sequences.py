@@ -17,14 +17,16 @@ from exovision.numerics.release import (
     SPEED,
     START,
     draw_light,
-    log_likelihood,
 )
+from exovision.numerics.release_fits import log_likelihood
 
 Floats = NDArray[np.float64]
 
 FILL_PX = 2.5
 """Width over which the background's structure is smoothed, and filled in under the spot."""
 SPOT_SIGMAS = 2.5
+RIDGE_BINS = 26
+"""Pixels across the membrane for which its own light is averaged along it."""
 LEAST_WANDER = 0.05
 """Background changes from frame to frame by at least this share (P)."""
 STILL = -30.0
@@ -180,7 +182,10 @@ def _spot_and_levels(patch: PatchSequence, light: Floats, k: int, base: Floats) 
 
 
 def _structure(patch: PatchSequence, light: Floats, n: float, levels: Floats, k: int) -> Floats:
-    """Return the smooth structure of the background, filled in where the spot is."""
+    """Return the structure of the background, told from where the spot is not.
+
+    A membrane's own light runs along it, also under the spot; what is left is smooth.
+    """
     size = patch.photons.shape[1]
     grid = np.arange(size) - size // 2
     away = np.hypot(
@@ -189,11 +194,27 @@ def _structure(patch: PatchSequence, light: Floats, n: float, levels: Floats, k:
     )
     weight = patch.mask[:k] * (away > SPOT_SIGMAS * patch.sigma_px)
     left = patch.photons[:k] - levels[:k, None, None] - n * light[:k]
-    total = gaussian_filter(np.sum(weight * left, axis=0), FILL_PX, mode="nearest")
-    counted = gaussian_filter(np.sum(weight, axis=0), FILL_PX, mode="nearest")
-    base: Floats = total / (counted + 1.0)
+    total, counted = np.sum(weight * left, axis=0), np.sum(weight, axis=0)
+    across = grid[:, None] * patch.normal[0] + grid[None, :] * patch.normal[1]
+    ridge = _along_membrane(total, counted, across)
+    smooth = gaussian_filter(total - counted * ridge, FILL_PX, mode="nearest")
+    base = ridge + smooth / (gaussian_filter(counted, FILL_PX, mode="nearest") + 1.0)
     centred: Floats = base - base.mean()
     return centred
+
+
+def _along_membrane(total: Floats, counted: Floats, across: Floats) -> Floats:
+    """Return the mean by distance across the membrane, (P, P), from sums and numbers per pixel."""
+    place = across + RIDGE_BINS / 2
+    low = np.clip(place.astype(np.int64), 0, RIDGE_BINS - 2)
+    part = np.clip(place - low, 0.0, 1.0)
+    sums, numbers = np.zeros(RIDGE_BINS), np.full(RIDGE_BINS, 1.0)
+    for index, share in ((low, 1 - part), (low + 1, part)):
+        sums += np.bincount(index.ravel(), (share * total).ravel(), RIDGE_BINS)
+        numbers += np.bincount(index.ravel(), (share * counted).ravel(), RIDGE_BINS)
+    profile = sums / numbers
+    found: Floats = (1 - part) * profile[low] + part * profile[low + 1]
+    return found
 
 
 def sequence_likelihood(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 from scipy.special import expit
 
 from exovision.events.dockings import Docking
@@ -11,7 +12,7 @@ from exovision.settings import EventSettings
 
 Floats = NDArray[np.float64]
 
-BEFORE_SPOTS, LEAST_SPOTS = 15, 6
+BEFORE_SPOTS, LEAST_SPOTS, SMOOTH_SPOTS = 15, 6, 5
 PRIOR = 0.35
 """Share of docked exosomes that are taken up (SCIENCE, R)."""
 RATES_S = np.geomspace(2.0, 60.0, 12)
@@ -51,6 +52,13 @@ def uptake_probability(docking: Docking, change: str, settings: EventSettings) -
     age = track.times_s[after] - track.times_s[stop - 1]
     ratio = _change(before, track.counts[after], age, change)
     return float(expit(ratio + np.log(PRIOR / (1 - PRIOR))))
+
+
+def crossing(docking: Docking, settings: EventSettings) -> int:
+    """Return the last spot of the track, from the docking's first on, that is not yet inside the band."""
+    distance = median_filter(docking.track.distance_um[docking.start :], SMOOTH_SPOTS, mode="nearest")
+    outside = np.flatnonzero(~(distance < -settings.band_um))
+    return docking.start + (int(outside[-1]) if len(outside) else 0)
 
 
 def _change(before: Floats, after: Floats, age_s: Floats, change: str) -> float:

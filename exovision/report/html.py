@@ -14,6 +14,7 @@ from exovision.files import write_text
 from exovision.records import LabelStack, Movie
 from exovision.report import charts, wording
 from exovision.report.deaths import CELL_STATES, draw_deaths, draw_dying, draw_raster
+from exovision.report.fate_strips import draw_fates
 from exovision.report.overlay import draw_overlay
 from exovision.report.page import render
 from exovision.report.strips import draw_dockings
@@ -73,9 +74,12 @@ def write_report(
     with house_style():
         overlay = draw_overlay(movie, labels, spots, n_frames=shown.overlay_frames)
         dockings = draw_dockings(movie, labels, events, spots, n=shown.kymographs)
+        sigma_z_um = settings.exosomes.psf_sigma_z_um
+        endings = draw_fates(movie, labels, events, spots, n=shown.fates, sigma_z_um=sigma_z_um)
         plates = {
             "overlay": save_figure(overlay, figures, "overlay", embed="png"),
             "dockings": save_figure(dockings, figures, "dockings", embed="png"),
+            "endings": save_figure(endings, figures, "endings", embed="png"),
             "deaths": save_figure(
                 draw_deaths(movie, labels, cells, fates, n=shown.deaths), figures, "deaths", embed="png"
             ),

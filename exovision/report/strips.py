@@ -197,19 +197,20 @@ def _outward(outline: Floats, at: Floats) -> Floats:
 
 def draw_strip(part: Figure | SubFigure, strip: Strip) -> None:
     """Draw one event: crops, kymograph and brightness; only the latter, with distance, if nothing was cut."""
-    part.suptitle(_title(strip.event), x=0.01, ha="left", fontsize=9, fontweight="bold")
+    part.suptitle(title_of(strip.event), x=0.01, ha="left", fontsize=9, fontweight="bold")
     if not strip.crops:
         panels = part.subplot_mosaic([["distance", "brightness"]])
         _draw_distance(panels["distance"], strip)
         _draw_brightness(panels["brightness"], strip)
         return
     panels = part.subplot_mosaic([["crops", "crops"], ["kymograph", "brightness"]], height_ratios=[1.0, 1.4])
-    _draw_crops(panels["crops"], strip)
-    _draw_kymograph(panels["kymograph"], strip)
+    draw_crops(panels["crops"], strip)
+    draw_kymograph(panels["kymograph"], strip)
     _draw_brightness(panels["brightness"], strip)
 
 
-def _title(event: dict[str, Any]) -> str:
+def title_of(event: dict[str, Any]) -> str:
+    """Return which exosome did what, when, and how sure that is."""
     ends = {"none": "", "left": ", start not seen", "right": ", end not seen", "both": ", ends not seen"}
     kind = "docked" if event["kind"] == "docking" else str(event["kind"]).replace("_", " ")
     cell = "" if pd.isna(event["cell_id"]) else f" on cell {event['cell_id']}"
@@ -220,7 +221,8 @@ def _title(event: dict[str, Any]) -> str:
     return f"Exosome {event['exosome_id']}{cell}: {kind} {when}{ends[str(event['censored'])]}{sure}"
 
 
-def _draw_crops(axes: Axes, strip: Strip) -> None:
+def draw_crops(axes: Axes, strip: Strip) -> None:
+    """Draw crops with outlines, a frame in red while the event lasts."""
     picks = spread(np.arange(len(strip.frames)), CROPS)
     low, high = np.nanpercentile(np.stack([strip.crops[i] for i in picks]), [5, 99.7])
     side = px_to_um(strip.reach_px + 0.5, strip.pixel_size_um)
@@ -242,7 +244,8 @@ def _draw_crops(axes: Axes, strip: Strip) -> None:
     axes.set_ylabel(f"{2 * side:.2g} µm", fontsize=7)
 
 
-def _draw_kymograph(axes: Axes, strip: Strip) -> None:
+def draw_kymograph(axes: Axes, strip: Strip) -> None:
+    """Draw brightness across the membrane over time."""
     times = np.array([strip.at(t, "time_s")[0] for t in strip.frames])
     profiles = np.stack(strip.profiles, axis=1)
     across = px_to_um(np.arange(-strip.reach_px, strip.reach_px + 1.0), strip.pixel_size_um)

@@ -29,7 +29,6 @@ KIND_MEANINGS = {
     "hemifusion": "about half of the label spread, the rest stayed",
     "kiss_and_run": "the content was lost, the exosome stayed",
     "uptake": "went into the cell, as its light shows",
-    "aggregation": "merged with another exosome: their light adds up",
     "loss_unresolved": "vanished at the membrane, and the light does not tell how",
     "surfing": "carried along a cell",
 }
