@@ -118,12 +118,15 @@ class Panel:
     judged : bool
         Whether the morphology network judged any cell.
     nuclei_only : bool
+    start_s : float
+        Time of the first frame: what is dead when it appears later is what is left of a cell seen before.
     """
 
     stains: Mapping[str, Stain]
     signals: Mapping[str, Floats]
     judged: bool
     nuclei_only: bool
+    start_s: float
 
     @property
     def means(self) -> list[str]:
@@ -164,7 +167,8 @@ def make_panel(
     if judged.any():
         looks = cells["p_apoptotic"].to_numpy(dtype=np.float64) + cells["p_lytic"].to_numpy(dtype=np.float64)
         signals["morphology"] = looks / 0.1
-    return Panel(stains, signals, bool(judged.any()), nuclei_only)
+    start_s = float(times_s.min()) if len(times_s) else 0.0
+    return Panel(stains, signals, bool(judged.any()), nuclei_only, start_s)
 
 
 def decode_cells(
@@ -215,7 +219,8 @@ def _judge(rows: Ints, posterior: Floats, times_s: Floats, panel: Panel, setting
     dying = posterior[:, DEAD].sum(axis=1)
     probability = (1 - MODEL_ERROR) * float(dying[-1])
     certain = int((dying >= 0.5).sum()) >= settings.min_frames
-    was_cell = posterior[0, DEBRIS] < 0.5
+    from_start = times_s[0] <= panel.start_s
+    was_cell = posterior[0, DEBRIS] < 0.5 and (from_start or dying[0] < 0.5)
     called = panel.tells_death and probability >= settings.min_probability and certain and was_cell
     if not called:
         return Death(probability, False, None, np.nan, NOWHEN, {}, np.nan, {})
@@ -279,17 +284,18 @@ def name_states(decoded: Decoded, times_s: Floats, settings: DeathSettings) -> l
             stage = max(stage, likely, key=DEAD.index) if stage else likely
             names.append(NAMES[STATES[stage]])
             continue
-        names.append(_name_alive(chance, settings.state_min_probability, dead=death.called))
+        least = settings.state_min_probability
+        names.append(_name_alive(chance, least, dead=death.called, remains=decoded.dying[0] >= 0.5))
     return names
 
 
-def _name_alive(chance: Floats, least: float, *, dead: bool) -> str:
+def _name_alive(chance: Floats, least: float, *, dead: bool, remains: bool) -> str:
     """Return the state in a frame before the onset, or of a cell that was not called dead."""
     if chance[DEBRIS] >= least and not dead:
         return "debris"
     dying = float(chance[list(DEAD)].sum())
     if dying >= 0.5 and not dead:
-        return "rounded_unsure"
+        return "debris" if remains else "rounded_unsure"
     alive = chance[:2] / max(float(chance[:2].sum()), 1e-9)
     if chance[:2].sum() >= least or dead:
         return "mitotic" if alive[MITOTIC] >= 0.5 else "live"

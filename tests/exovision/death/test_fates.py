@@ -125,6 +125,14 @@ def test_stained_scraps_are_debris_and_small_live_cells_are_cells(cell, tracks):
     assert set(states[1]) == {"debris"} and set(states[2]) == {"live"}
 
 
+def test_remains_that_appear_later_are_no_second_death(cell, tracks):
+    remains = cell(1, [("apoptotic", 40)])
+    remains = remains.assign(frame=remains["frame"] + 50, time_s=remains["time_s"] + 50 * FRAME_S)
+    found = judge(tracks, remains, *quiet(cell))
+    assert (found.fates["exit"] != "died").all()
+    assert set(found.cells[found.cells["cell_id"] == 1]["state"]) == {"debris"}
+
+
 def test_a_track_of_one_frame_is_never_called(cell, tracks):
     found = judge(tracks, cell(1, [("apoptotic", 1)]), *quiet(cell))
     fate = found.fates.set_index("cell_id").loc[1]
