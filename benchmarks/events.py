@@ -72,7 +72,7 @@ GRID = {
     "diffusion_um2_s": (0.15, 1.0),
     "gain": (1.0, 3.0),
     "frame_interval_s": (0.1, 1.0, 5.0),
-    "photons": (100.0, 300.0),
+    "photons": (200.0,),
 }
 
 

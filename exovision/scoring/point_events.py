@@ -50,8 +50,9 @@ def score_point_events(
 
     Notes
     -----
-    A call is right within ±3 frames if a spot of its exosome, at most 10 frames from the true event, is
-    matched to the true exosome. Optional rows do not count, nor do fates that truth does not call
+    A call is right within ±3 frames of the event, or of the time that a detachment or loss takes, if a spot
+    of its exosome, at most 10 frames from the true event, is matched to the true exosome. Optional rows do
+    not count, nor do fates that truth does not call
     identifiable (no, or unscored): a call of the same kind on them is forgiven, and so is
     `loss_unresolved`.
     """
@@ -61,7 +62,7 @@ def score_point_events(
     values: dict[str, Value] = {}
     for kind in EVENT_KINDS[1:]:
         values |= _score_kind(kind, true, called, near, exposure_h)
-    values |= _precision_at(values, true, (4, 100))
+    values |= _precision_at(values, true, (4, 100), _mistimed(true, called, near, spots))
     values |= _coverage(true, called, near)
     return {**values, **_unresolved(true, called, near, spots)}, _confusion(true, called, near)
 
@@ -165,10 +166,23 @@ def _lost(true: pd.DataFrame, spots: SpotMatch) -> NDArray[np.bool_]:
     return ~np.isin(np.arange(len(true)), still)
 
 
-def _precision_at(values: dict[str, Value], true: pd.DataFrame, ratios: tuple[int, ...]) -> dict[str, Value]:
+def _mistimed(true: pd.DataFrame, called: pd.DataFrame, near: pd.DataFrame, spots: SpotMatch) -> int:
+    """Return how many fusion calls are on exosomes that fuse, but at another time."""
+    fused = true.loc[(true["kind"] == "fusion").to_numpy(dtype=bool), "exosome_id"].dropna()
+    on_fused = spots.truth["exosome_id"].to_numpy()[spots.pairs["truth_row"]]
+    partners = spots.result["exosome_id"].to_numpy()[spots.pairs["result_row"]][np.isin(on_fused, fused)]
+    calls = called[(called["kind"] == "fusion").to_numpy(dtype=bool)]
+    timely = near.loc[(true["kind"] == "fusion").to_numpy(dtype=bool)[near["truth_row"]], "result_row"]
+    return int((calls["exosome_id"].isin(partners) & ~calls.index.isin(timely)).sum())
+
+
+def _precision_at(
+    values: dict[str, Value], true: pd.DataFrame, ratios: tuple[int, ...], mistimed: int
+) -> dict[str, Value]:
     """Return the precision of fusion calls at set numbers of other events per fusion.
 
-    With the recall R and f false fusion calls per other event, it is R/(R + ratio · f).
+    With the recall R, m mistimed calls per fusion and f false fusion calls per other event, it is
+    R/(R + m + ratio · f).
     """
     recall, false = values.get("fusion.recall"), values.get("fusion.false_per_cell_h")
     names = [f"fusion.precision_at_1_to_{ratio}" for ratio in ratios]
@@ -178,14 +192,16 @@ def _precision_at(values: dict[str, Value], true: pd.DataFrame, ratios: tuple[in
         return dict.fromkeys(names, "truth has no fusion events that count, or the exposure is unknown")
     counted = ~flag(true, "optional", default=False)
     others = int(((true["kind"] != "fusion").to_numpy(dtype=bool) & counted).sum())
-    spread = proportion(min(false.n, others), others, of="other events")
+    mistimed = min(mistimed, false.n)
+    spread = proportion(min(false.n - mistimed, others), others, of="other events")
     if isinstance(spread, str):
         return dict.fromkeys(names, spread)
+    late = mistimed / recall.n
     return {
         name: Metric(
-            _weighted(recall.value, ratio * spread.value),
-            _weighted(recall.lo, ratio * spread.hi),
-            _weighted(recall.hi, ratio * spread.lo),
+            _weighted(recall.value, late + ratio * spread.value),
+            _weighted(recall.lo, late + ratio * spread.hi),
+            _weighted(recall.hi, late + ratio * spread.lo),
             recall.n + others,
         )
         for name, ratio in zip(names, ratios)

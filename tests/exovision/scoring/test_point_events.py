@@ -115,3 +115,10 @@ def test_a_fusion_is_called_at_its_onset_however_long_its_light_is_seen(example)
     truth = {"events": example.with_event(4, "fusion", alt_end_frame=38)}
     called = example.with_event(4, "fusion", start_frame=34, end_frame=34)
     assert example.score(truth=truth, events=called)["fusion.recall"].value == 0
+
+
+def test_a_fusion_called_at_another_time_counts_once_per_fusion_whatever_the_other_events(example):
+    late = example.add_event(kind="fusion", exosome_id=4, start_frame=20, end_frame=20)
+    scores = example.score(events=late)
+    assert scores["fusion.precision"].value == 0.5
+    assert scores["fusion.precision_at_1_to_4"].value == scores["fusion.precision_at_1_to_100"].value == 0.5
