@@ -86,7 +86,11 @@ class Morphology:
             )
             shown = [role for role in BODIES if role in self._roles]
             self._idle = not set(self._judge.needs) & set(shown)
-            self.notes += _reservations(self._judge, shown)
+            if self._idle:
+                self.notes.append(
+                    f"what cells look like (p_live, …) is not judged: the network learned from real cells by "
+                    f"{' and '.join(self._judge.needs)}, this movie shows {' and '.join(shown)}"
+                )
         return self._judge
 
     def _flush(self, judge: CellJudge) -> None:
@@ -119,18 +123,3 @@ class Morphology:
         table = pd.DataFrame(values, index=[frames, ids], columns=COLUMNS)
         keys = pd.MultiIndex.from_arrays([cells["frame"].astype(np.int64), cells["cell_id"].astype(np.int64)])
         return cells.assign(**dict(zip(COLUMNS, table.reindex(keys).to_numpy().T)))
-
-
-def _reservations(judge: CellJudge, shown: list[str]) -> list[str]:
-    """Say what a network cannot judge from the channels that are there, or knows from simulation only."""
-    if not set(judge.needs) & set(shown):
-        return [
-            f"what cells look like (p_live, …) is not judged: the network learned from "
-            f"{' and '.join(judge.needs)}, this movie shows {' and '.join(shown)}"
-        ]
-    if not set(judge.real_roles) & set(shown):
-        return [
-            f"what cells look like (p_live, …) is judged from {' and '.join(shown)}, which the network knows "
-            "from simulated cells only: check some by eye"
-        ]
-    return []

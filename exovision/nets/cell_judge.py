@@ -42,9 +42,7 @@ class CellJudge:
     roles : tuple of str
         The channels R of a crop, in order.
     needs : tuple of str
-        The network learned nothing about cells without any of these channels.
-    real_roles : tuple of str
-        Channels that it knows from real cells, not from simulation alone.
+        Without any of these channels the network knows too little of cells to judge them.
 
     Raises
     ------
@@ -60,7 +58,7 @@ class CellJudge:
         network, facts = weights.load(path, MorphologyNet)
         self.roles, self._views = network.roles, views
         try:
-            self.needs, self.real_roles = tuple(facts["needs"]), tuple(facts["real_roles"])
+            self.needs = tuple(facts["needs"])
             self._temperature = float(facts["temperature"])
             self._groups = grouping(network.classes, facts["states"])
         except (KeyError, TypeError, ValueError) as error:

@@ -171,8 +171,7 @@ def learn(
     losses = _train(network, sets, states, training, steps=training.steps, device=device, progress=progress)
     return network, {
         "states": states,
-        "needs": [role for role in shown(crops) if role in BODIES] or shown(crops),
-        "real_roles": [] if real is None else shown(real),
+        "needs": needed(crops if real is None else real),
         "temperature": 1.0,
         "training": asdict(training),
         "crops": len(crops),
@@ -245,9 +244,13 @@ def classes_in(labels: NDArray[np.str_]) -> tuple[list[str], dict[str, str | Non
     return classes, {label: KNOWN[label] for label in classes}
 
 
-def shown(crops: LabelledCrops) -> list[str]:
-    """Return the channels that some of the crops have."""
-    return [role for k, role in enumerate(ROLES) if np.isfinite(crops.crops[:, k, 0, 0]).any()]
+def needed(crops: LabelledCrops) -> list[str]:
+    """Return the channels one of which must be there to judge a cell: those that show bodies in these crops.
+
+    What is known from simulation alone may help, but does not suffice.
+    """
+    shown = [role for k, role in enumerate(ROLES) if np.isfinite(crops.crops[:, k, 0, 0]).any()]
+    return [role for role in shown if role in BODIES] or shown
 
 
 def _shares(sets: Sequence[LabelledCrops], training: DeathTraining) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ Y, X = np.indices((90, 120))
 def settings(tmp_path):
     path = tmp_path / "w.safetensors"
     network = fresh_morphology(ROLES, list(STATES), (8, 8), 3)
-    facts = {"states": STATES, "needs": ["nucleus"], "real_roles": ["nucleus"], "temperature": 1.0}
+    facts = {"states": STATES, "needs": ["nucleus"], "temperature": 1.0}
     weights.save(network, path, facts)
     return DeathSettings(weights=str(path))
 
@@ -65,18 +65,7 @@ def test_a_channel_that_the_network_never_saw_is_not_judged_and_it_says_so(setti
     morphology, cells = judged(settings, ["cell", "exosome"], range(2))
     assert not set(COLUMNS) & set(cells)
     assert len(morphology.notes) == 1
-    assert "learned from nucleus, this movie shows cell" in morphology.notes[0]
-
-
-def test_channels_known_from_simulation_alone_are_judged_with_a_reservation(tmp_path):
-    facts = {"states": STATES, "needs": ["cell", "nucleus"], "real_roles": ["nucleus"], "temperature": 1.0}
-    path = tmp_path / "w.safetensors"
-    weights.save(fresh_morphology(ROLES, list(STATES), (8, 8), 3), path, facts)
-    settings = DeathSettings(weights=str(path))
-    simulated, cells = judged(settings, ["cell"], range(1))
-    real, _ = judged(settings, ["cell", "nucleus"], range(1))
-    assert cells["p_live"].notna().all() and real.notes == []
-    assert "simulated cells only" in simulated.notes[0] and len(simulated.notes) == 1
+    assert "learned from real cells by nucleus, this movie shows cell" in morphology.notes[0]
 
 
 def test_no_network_is_loaded_without_cells_without_channels_or_when_switched_off(settings):

@@ -13,7 +13,7 @@ from exovision.nets.unet import FlowUNet
 
 ROLES = ("cell", "nucleus", "pi")
 CLASSES = {"Interphase": "live", "Apoptosis": "apoptotic", "Metaphase": "mitotic", "OutOfFocus": None}
-FACTS = {"states": CLASSES, "needs": ["nucleus"], "real_roles": ["nucleus"], "temperature": 1.0}
+FACTS = {"states": CLASSES, "needs": ["nucleus"], "temperature": 1.0}
 
 
 def crops(n=5, seed=0):
@@ -69,7 +69,7 @@ def test_a_cell_that_is_likely_of_no_state_has_no_probabilities():
     assert found[0] == pytest.approx([2 / 9, 1 / 9, 6 / 9, 0, 0]) and np.isnan(found[1]).all()
 
 
-@pytest.mark.parametrize("lost", ["needs", "real_roles", "states", "temperature"])
+@pytest.mark.parametrize("lost", ["needs", "states", "temperature"])
 def test_weights_without_their_facts_are_refused(tmp_path, lost):
     path = saved(tmp_path)
     facts = json.loads(path.with_suffix(".json").read_text())

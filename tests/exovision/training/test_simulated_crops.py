@@ -44,7 +44,7 @@ def test_a_network_can_learn_from_simulation_alone_and_be_scored_by_channels(cro
     both, _ = crops
     tiny = DeathTraining(rehearsal=2, steps=2, batch=4, widths=(4, 4))
     network, facts = learn(None, both, tiny, device="cpu")
-    assert (facts["needs"], facts["real_roles"]) == (["cell", "nucleus"], [])
+    assert facts["needs"] == ["cell", "nucleus"]
     weights.save(network, tmp_path / "w.safetensors", facts)
     monkeypatch.setattr("exovision.training.death_evaluation.simulated_crops", lambda *_: both)
     figures = evaluate_death(tmp_path / "w.safetensors", device="cpu")
