@@ -151,16 +151,17 @@ def test_training_never_sees_the_movies_held_out_and_is_repeatable(archive, tmp_
     crops = read_labelled(archive)
     assert (facts["movies"], facts["held_out"], facts["needs"]) == (8, True, ["nucleus"])
     assert facts["crops"] == int((~unseen(crops)).sum())
-    figures = evaluate_death(first, data=archive, device="cpu")
-    assert set(figures) == {"live", "mitotic", "apoptotic"}
-    assert figures["apoptotic"]["positive"] == 4 and figures["apoptotic"]["crops"] == 12
+    figures = evaluate_death(first, data=archive, simulated=0, device="cpu")
+    assert set(figures) == {"labelled, live", "labelled, mitotic", "labelled, apoptotic"}
+    found = figures["labelled, apoptotic"]
+    assert (found["positive"], found["crops"]) == (4, 12)
 
 
 @pytest.mark.slow
 def test_a_network_learns_fragments_from_whole_nuclei_and_bars(archive, tmp_path):
     training = replace(TINY, steps=60, batch=16, widths=(8, 16), averaging=0.9)
     weights = train_death(tmp_path, data=archive, training=training, device="cpu")
-    figures = evaluate_death(weights, data=archive, device="cpu")["apoptotic"]
+    figures = evaluate_death(weights, data=archive, simulated=0, device="cpu")["labelled, apoptotic"]
     assert figures["auc"] > 0.95 and figures["auc against Metaphase"] > 0.9
 
 
