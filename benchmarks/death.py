@@ -131,7 +131,7 @@ def changed(
 
 
 def cross_validate(
-    crops: LabelledCrops, features: NDArray[np.float64], training: DeathTraining, out: Path
+    crops: LabelledCrops, features: NDArray[np.float64], training: DeathTraining, out: Path, *, folds: int
 ) -> dict[str, NDArray[np.float64]]:
     """Return the probabilities (N, 5) of every crop by models that learned from other movies only."""
     import numpy as np
@@ -141,13 +141,14 @@ def cross_validate(
     from exovision.training.simulated_crops import simulated_crops
 
     beside, start = None, None
-    if training.simulated:
+    missing = any(not (out / f"fold_{k}.safetensors").is_file() for k in range(folds))
+    if training.simulated and missing:
         beside = simulated_crops(training.seed, training.simulated)
         start = rehearsed(crops, beside, training, out / "rehearsed.safetensors")
     fold = folds_by_movie(crops, FOLDS)
     names = ("forest", "network, 8 views", *(f"network, {change}" for change in CHANGES))
     judged = {name: np.full((len(crops), len(STATES)), np.nan) for name in names}
-    for k in range(FOLDS):
+    for k in range(folds):
         test = fold == k
         judged["forest"][test] = forest(features, crops, ~test, training.seed)[test]
         path = trained(crops.chosen(~test), beside, training, out / f"fold_{k}.safetensors", start)
@@ -192,7 +193,9 @@ def cost(path: Path, images: NDArray[np.float32], *, cells: int = 40, times: int
     return {"set": "cost, one thread", "cells_per_s": cells / median, "cpu_s_per_40_cells": median}
 
 
-def picture(judged: dict[str, NDArray[np.float64]], crops: LabelledCrops, place: Path) -> None:
+def picture(
+    judged: dict[str, NDArray[np.float64]], crops: LabelledCrops, known: NDArray[np.bool_], place: Path
+) -> None:
     """Draw ROC and precision-recall of apoptosis, calibration, and the crops judged worst."""
     import matplotlib
     import numpy as np
@@ -204,7 +207,7 @@ def picture(judged: dict[str, NDArray[np.float64]], crops: LabelledCrops, place:
     from exovision.training.labelled_crops import KNOWN
 
     truth = np.array([KNOWN[str(label)] or "" for label in crops.labels])
-    known, positive = ~np.isin(crops.labels, LEFT_OUT), truth == "apoptotic"
+    positive = known & (truth == "apoptotic")
     figure = plt.figure(figsize=(12, 7.5), layout="constrained")
     grid = figure.add_gridspec(4, 12)
     roc, recall, reliability = (figure.add_subplot(grid[:2, k : k + 4]) for k in (0, 4, 8))
@@ -230,7 +233,7 @@ def picture(judged: dict[str, NDArray[np.float64]], crops: LabelledCrops, place:
     score = np.nan_to_num(judged["network, 8 views"][:, STATES.index("apoptotic")])
     wrong = np.where(known, np.abs(score - positive), -1.0)
     nucleus = crops.crops[:, 1].astype(np.float32)
-    for row, chosen in enumerate((positive, ~positive)):
+    for row, chosen in enumerate((positive, known & ~positive)):
         for column, k in enumerate(np.argsort(-np.where(chosen, wrong, -1.0), kind="stable")[:12]):
             axes = figure.add_subplot(grid[2 + row, column])
             axes.imshow(nucleus[k], cmap="gray", vmin=0, vmax=1.2)
@@ -250,6 +253,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, judgements, figure")
     parser.add_argument("--steps", type=int, help="batches to learn from in each fold")
     parser.add_argument("--simulated", type=int, help="simulated movies to learn from beside the nuclei")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="stop after so many of the five folds")
+    parser.add_argument("--unseen", type=int, default=6, help="simulated movies for the figures")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
@@ -258,7 +263,7 @@ def main() -> None:
 
     from exovision.training.death import DeathTraining
     from exovision.training.death_evaluation import evaluate_death, state_figures
-    from exovision.training.labelled_crops import read_labelled
+    from exovision.training.labelled_crops import folds_by_movie, read_labelled
 
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -273,21 +278,22 @@ def main() -> None:
         simulated=training.simulated if options.simulated is None else options.simulated,
     )
     started = time.time()
-    judged = cross_validate(crops, features, training, options.out)
+    counted &= folds_by_movie(crops, FOLDS) < options.folds
+    judged = cross_validate(crops, features, training, options.out, folds=options.folds)
     np.savez_compressed(options.out / "judged.npz", labels=crops.labels, movies=crops.movies, **judged)
     for name, values in judged.items():
         for state in ("apoptotic", "mitotic", "live") if name in CLOSELY else ("apoptotic",):
             scored = state_figures(values[counted], crops.labels[counted], state)
             print(json.dumps({"set": name, "state": state, **scored}), flush=True)
     for name, figures in evaluate_death(
-        options.out / "fold_0.safetensors", simulated=6, device="cpu"
+        options.out / "fold_0.safetensors", simulated=options.unseen, device="cpu"
     ).items():
         print(json.dumps({"set": name, **figures}))
     for name in CLOSELY:
-        print(json.dumps({"confusion": name, **confusion(judged[name], crops.labels)}))
+        print(json.dumps({"confusion": name, **confusion(judged[name][counted], crops.labels[counted])}))
     images = crops.crops.astype(np.float32)
     print(json.dumps(cost(options.out / "fold_0.safetensors", images)))
-    picture(judged, crops, options.out / "death.png")
+    picture(judged, crops, counted, options.out / "death.png")
     print(
         json.dumps({"minutes": (time.time() - started) / 60, "seed": options.seed, "steps": training.steps})
     )

@@ -133,7 +133,7 @@ class DeathSettings(Stage):
     """How the state of each cell is told in time."""
 
     morphology: Literal["embedded", "none"] = Field(
-        "embedded", description="network that judges what each cell looks like, or none"
+        "none", description="network that judges what each cell looks like (embedded), or none"
     )
     weights: str | None = Field(
         None, description="weights file from `train death`; None: those that come along"

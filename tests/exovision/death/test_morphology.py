@@ -18,7 +18,7 @@ def settings(tmp_path):
     network = fresh_morphology(ROLES, list(STATES), (8, 8), 3)
     facts = {"states": STATES, "needs": ["nucleus"], "temperature": 1.0}
     weights.save(network, path, facts)
-    return DeathSettings(weights=str(path))
+    return DeathSettings(morphology="embedded", weights=str(path))
 
 
 def frame(t):
