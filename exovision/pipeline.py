@@ -162,7 +162,8 @@ def preview(
     Without a given cell diameter the scale is found in this frame, in an analysis in the first one.
     """
     _check_channels(movie, labels)
-    sweep = Sweep(movie, settings, Given(labels=labels), device)
+    unjudged = settings.death.model_copy(update={"morphology": "none"})
+    sweep = Sweep(movie, settings.model_copy(update={"death": unjudged}), Given(labels=labels), device)
     sweep.take(range(frame, frame + 1))
     spots = schema.conform(_stack(sweep.spots), schema.SPOTS)
     likely = spots["probability"] >= settings.exosomes.min_probability
@@ -189,7 +190,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
     spots = _linked(sweep, times_s)
     drift = _drift(sweep, spots)
     drift_px = np.array(drift["px"])
-    cells = schema.conform(_stack(sweep.cells), schema.CELLS)
+    cells = sweep.morphology.join(schema.conform(_stack(sweep.cells), schema.CELLS))
     lineage = find_divisions(
         cells, sweep.tracker.tracks(), settings.cells, keep_ids=sweep.given.labels is not None
     )
@@ -281,7 +282,7 @@ def _summary(
         **events,
         "death": {name: value for name, value in death.items() if name != "warnings"},
         "warnings": [*warnings, *death["warnings"]],
-        "notes": list(movie.notes),
+        "notes": [*movie.notes, *sweep.morphology.notes],
         "cell_diameter_um": _diameter_um(segmenter, movie.pixel_size_um),
         "psf_sigma_um": detector.sigma_px * movie.pixel_size_um if detector else None,
     }

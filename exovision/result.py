@@ -92,7 +92,7 @@ class Result:
             device=self.device,
             seconds=self.seconds,
             corrections=self.corrections,
-            weights=weights_used(self.settings.cells),
+            weights=weights_used(self.settings),
             key=key,
         )
         try:

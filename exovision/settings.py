@@ -132,6 +132,12 @@ class EventSettings(Stage):
 class DeathSettings(Stage):
     """How the state of each cell is told in time."""
 
+    morphology: Literal["embedded", "none"] = Field(
+        "none", description="network that judges what each cell looks like (embedded), or none"
+    )
+    weights: str | None = Field(
+        None, description="weights file from `train death`; None: those that come along"
+    )
     min_probability: float = Field(0.9, ge=0, le=1, description="least probability of a death that is called")
     mode_min_probability: float = Field(
         0.8, ge=0, le=1, description="least probability of a mode; below: unresolved"

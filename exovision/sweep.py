@@ -15,6 +15,7 @@ from exovision.cells.features import measure
 from exovision.cells.outlines import Outlines, zone_areas_um2
 from exovision.cells.tracking import CellTracker
 from exovision.correction.drift import DriftEstimator
+from exovision.death.morphology import Morphology
 from exovision.errors import InputError
 from exovision.exosomes.brightness import measure_at_spots
 from exovision.exosomes.detection import Detector
@@ -66,6 +67,7 @@ class Sweep:
             settings.cells, pixel_size_um=movie.pixel_size_um, keep_ids=self.given.labels is not None
         )
         self.segmenter = self._segmenter()
+        self.morphology = Morphology(settings.death, roles=tuple(movie.roles), device=self.device)
         self.drift = DriftEstimator()
         self.outlines: Outlines | None = None
         self.current = np.zeros(movie.image_shape, dtype=np.int32)
@@ -195,6 +197,7 @@ class Sweep:
                 time_s=float(self.movie.role_times_s(role)[t]),
             )
         )
+        self.morphology.take(t, self.current, images)
         events = self.settings.events
         self.zones.append(
             zone_areas_um2(

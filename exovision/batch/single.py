@@ -126,7 +126,7 @@ def job_key(job: Job) -> str:
             "options": given,
             "settings": job.settings.model_dump(mode="json", exclude={"experiment"}),
             "facts": {name: str(value) for name, value in job.facts.items()},
-            "weights": {} if job.options.labels else weights_used(job.settings.cells),
+            "weights": weights_used(job.settings, labels=bool(job.options.labels)),
         },
     )
 

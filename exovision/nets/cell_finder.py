@@ -13,6 +13,7 @@ from exovision.nets.device import BatchRunner, ignore, resolve_device
 from exovision.nets.flows import decode
 from exovision.nets.lifting import lift
 from exovision.nets.scaling import measure_diameter_px, normalise, resize
+from exovision.nets.unet import FlowUNet
 
 MAX_MAGNIFICATION = 1.5
 """Images are enlarged no more, for speed; the network knows cells down to half its working diameter."""
@@ -56,7 +57,7 @@ class CellFinder:
     """
 
     def __init__(self, path: Path, *, device: str = "auto", note: Callable[[str], None] = ignore) -> None:
-        network, facts = weights.load(path)
+        network, facts = weights.load(path, FlowUNet)
         self.working_diameter_px = float(facts["working_diameter_px"])
         self._stride = network.stride
         self._runner = BatchRunner(network, resolve_device(device), note=note)

@@ -69,11 +69,13 @@ class BatchRunner:
     Parameters
     ----------
     network : Module
-        In evaluation mode; maps (N, 1, Y, X) to (N, C, Y, X).
+        In evaluation mode; maps (N, C, Y, X) to outputs of N rows.
     device : torch.device
         Where to start.
     batch_px : int
-        Pixels in one batch on a GPU; on a CPU images go one by one, which is as fast and needs least memory.
+        Pixels in one batch on a GPU.
+    cpu_images : int
+        Images in one batch on a CPU: large ones go one by one, which is as fast and needs least memory.
     note : callable
         Told in one sentence when the batch shrinks or the device changes.
     """
@@ -84,41 +86,45 @@ class BatchRunner:
         device: torch.device,
         *,
         batch_px: int = 1 << 24,
+        cpu_images: int = 1,
         note: Callable[[str], None] = ignore,
     ) -> None:
         self.device = device
         self.batch_px = batch_px
+        self._cpu_images = cpu_images
         self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._note = note
 
     def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map images of shape (N, Y, X) to outputs of shape (N, C, Y, X), both float32.
+        """Map images of shape (N, Y, X) or (N, C, Y, X) to the network's outputs of N rows, both float32.
 
         Raises
         ------
         RuntimeError
             If the network fails for another reason than memory.
         """
+        images = images[:, None] if images.ndim == 3 else images
+        image_px = images.shape[2] * images.shape[3]
         outputs: list[NDArray[np.float32]] = []
         done = 0
         while done < len(images):
-            size = min(self._batch(images.shape[1] * images.shape[2]), len(images) - done)
+            size = min(self._batch(image_px), len(images) - done)
             try:
                 outputs.append(self._forward(images[done : done + size]))
             except RuntimeError as error:
                 if self.device.type == "cpu" or not _is_out_of_memory(error):
                     raise
-                self._retreat(size, images.shape[1] * images.shape[2])
+                self._retreat(size, image_px)
             else:
                 done += size
         return np.concatenate(outputs)
 
     def _batch(self, image_px: int) -> int:
-        return 1 if self.device.type == "cpu" else max(1, self.batch_px // image_px)
+        return self._cpu_images if self.device.type == "cpu" else max(1, self.batch_px // image_px)
 
     def _forward(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(images[:, None])).to(self.device)
+            batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
             output = self._network(batch.contiguous(memory_format=torch.channels_last))
             result: NDArray[np.float32] = output.float().cpu().contiguous().numpy()
         return result

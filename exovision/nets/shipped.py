@@ -8,9 +8,9 @@ from pathlib import Path
 import exovision_models
 
 from exovision.errors import InputError
-from exovision.settings import CellSettings
+from exovision.settings import CellSettings, DeathSettings, Settings
 
-CELLS = "cells_embedded"
+CELLS, DEATH = "cells_embedded", "death_embedded"
 
 
 def cell_weights(settings: CellSettings) -> Path:
@@ -21,26 +21,51 @@ def cell_weights(settings: CellSettings) -> Path:
     InputError
         If the shipped file is missing or damaged.
     """
-    if settings.weights is not None:
-        return Path(settings.weights)
+    return _own_or_shipped(settings.weights, CELLS)
+
+
+def death_weights(settings: DeathSettings) -> Path:
+    """Return the weights file of the morphology network: the user's own, else the shipped one.
+
+    Raises
+    ------
+    InputError
+        If the shipped file is missing or damaged.
+    """
+    return _own_or_shipped(settings.weights, DEATH)
+
+
+def _own_or_shipped(own: str | None, name: str) -> Path:
+    if own is not None:
+        return Path(own)
     try:
-        return exovision_models.weights(CELLS)
+        return exovision_models.weights(name)
     except (exovision_models.WeightsError, OSError) as error:
         raise InputError(f"the weights that ship with exovision are needed: {error}") from error
 
 
-def weights_used(settings: CellSettings) -> dict[str, str]:
+def weights_used(settings: Settings, *, labels: bool = False) -> dict[str, str]:
     """Return the name and SHA-256 of every network that these settings use, for the record of a run.
+
+    Parameters
+    ----------
+    settings : Settings
+    labels : bool
+        Whether label images are given, so that no network finds cells.
 
     Raises
     ------
     InputError
         If a file cannot be read.
     """
-    if settings.segmenter != "embedded":
-        return {}
-    path = cell_weights(settings)
+    finds = settings.cells.segmenter == "embedded" and not labels
+    paths = [cell_weights(settings.cells)] if finds else []
+    paths += [death_weights(settings.death)] if settings.death.morphology == "embedded" else []
+    return {path.stem: _digest(path) for path in paths}
+
+
+def _digest(path: Path) -> str:
     try:
-        return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()}
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise InputError(f"{path}: weights must be readable, got: {error.strerror or error}") from error

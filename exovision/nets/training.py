@@ -1,4 +1,4 @@
-"""A plain training loop for flow networks: AdamW, one learning-rate cycle, a seed."""
+"""A plain training loop: AdamW, one learning-rate cycle, averaged weights, a seed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from exovision.nets.flows import FLOW_SCALE
+from exovision.nets.morphology import MorphologyNet
 from exovision.nets.unet import FlowUNet
 from exovision.progress import Progress, silent
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Images of shape (N, 1, Y, X) and targets of shape (N, 4, Y, X): unit flow y, x, cell share, weight."""
+"""Images of shape (N, C, Y, X) and their targets, of N rows."""
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Of the network's output and the targets, float32."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +35,52 @@ class Course:
         The largest of the cycle.
     weight_decay : float
         Of AdamW.
+    averaging : float
+        Share of the running average of the weights that a step keeps (Polyak, doi:10.1137/0330046); the
+        average is the result. 0: the last weights are.
     """
 
     steps: int
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
+    averaging: float = 0.0
 
 
 def fresh_network(widths: Sequence[int], seed: int) -> FlowUNet:
     """Return an untrained network whose weights depend on `widths` and `seed` alone."""
     torch.manual_seed(seed)
     return FlowUNet(widths)
+
+
+def fresh_morphology(
+    roles: Sequence[str], classes: Sequence[str], widths: Sequence[int], seed: int
+) -> MorphologyNet:
+    """Return an untrained morphology network whose weights depend on its shape and `seed` alone."""
+    torch.manual_seed(seed)
+    return MorphologyNet(roles, classes, widths)
+
+
+def class_loss(smoothing: float) -> Loss:
+    """Return the cross-entropy against sets of allowed classes.
+
+    Parameters
+    ----------
+    smoothing : float
+        Share of the weight that is spread over all classes (doi:10.1109/CVPR.2016.308).
+
+    Returns
+    -------
+    callable
+        Of logits (N, K) and allowed classes (N, K), each 0 or 1: minus the mean logarithm of the summed
+        probability of what is allowed.
+    """
+
+    def loss(output: Tensor, allowed: Tensor) -> Tensor:
+        logs = torch.log_softmax(output, dim=1)
+        right = torch.logsumexp(logs.masked_fill(allowed < 0.5, -torch.inf), dim=1)
+        return -((1 - smoothing) * right + smoothing * logs.mean(dim=1)).mean()
+
+    return loss
 
 
 def flow_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -67,10 +105,11 @@ def flow_loss(output: Tensor, target: Tensor) -> Tensor:
 
 
 def train(
-    network: FlowUNet,
+    network: nn.Module,
     next_batch: Callable[[int], Batch],
     course: Course,
     *,
+    loss: Loss = flow_loss,
     device: torch.device,
     progress: Progress = silent,
 ) -> list[float]:
@@ -78,12 +117,14 @@ def train(
 
     Parameters
     ----------
-    network : FlowUNet
+    network : Module
         Changed in place.
     next_batch : callable
         Gives the batch of a step number.
     course : Course
         Steps and rates.
+    loss : callable
+        What is made small.
     device : torch.device
         Where to compute; half precision is used for the convolutions on a CPU that has it and on CUDA.
     progress : Progress
@@ -101,22 +142,46 @@ def train(
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=course.learning_rate, total_steps=course.steps + 1, pct_start=0.1
     )
+    average = _Average(network, course.averaging)
     losses = []
     for step in range(course.steps):
         images, targets = (torch.from_numpy(part).to(device) for part in next_batch(step))
         with torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device)):
             output = network(images.contiguous(memory_format=torch.channels_last))
-        loss = flow_loss(output.float(), targets)
+        error = loss(output.float(), targets)
         optimiser.zero_grad()
-        loss.backward()
+        error.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         cycle.step()
-        losses.append(loss.item())
+        average.take(step)
+        losses.append(error.item())
         logging.getLogger(__name__).debug("step %d loss %.4f", step, losses[-1])
         progress("training", step + 1, course.steps)
+    average.give()
     network.to("cpu").eval()
     return losses
+
+
+class _Average:
+    """A running average of a network's weights and statistics that starts short and grows long."""
+
+    def __init__(self, network: nn.Module, keep: float) -> None:
+        self._network, self._keep = network, keep
+        self._mean = {name: value.clone() for name, value in network.state_dict().items()} if keep else {}
+
+    @torch.no_grad()
+    def take(self, step: int) -> None:
+        """Take in the weights after a step."""
+        keep = min(self._keep, (1 + step) / (10 + step))
+        for name, value in self._network.state_dict().items() if self._mean else ():
+            mean = self._mean[name]
+            mean.copy_(keep * mean + (1 - keep) * value if value.is_floating_point() else value)
+
+    def give(self) -> None:
+        """Give the network the average."""
+        if self._mean:
+            self._network.load_state_dict(self._mean)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

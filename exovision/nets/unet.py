@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,11 @@ class FlowUNet(nn.Module):
         )
         self.up = nn.ModuleList(ResidualBlock(width, width) for width in widths[-2::-1])
         self.head = nn.Conv2d(widths[0], 3, 1)
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The arguments that make a network of this shape again."""
+        return {"widths": list(self.widths)}
 
     @property
     def stride(self) -> int:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from exovision.errors import InputError, OutputError
+from exovision.nets.morphology import MorphologyNet
 from exovision.nets.unet import FlowUNet
 
-ARCHITECTURES = {"FlowUNet": FlowUNet}
+Network = TypeVar("Network", FlowUNet, MorphologyNet)
 
 
-def save(network: FlowUNet, path: Path, facts: Mapping[str, Any]) -> None:
+def save(network: FlowUNet | MorphologyNet, path: Path, facts: Mapping[str, Any]) -> None:
     """Write the weights to `path` and architecture and `facts` to the JSON file of the same stem.
 
     Raises
@@ -24,7 +25,7 @@ def save(network: FlowUNet, path: Path, facts: Mapping[str, Any]) -> None:
     OutputError
         If the folder cannot be written to.
     """
-    record = {"architecture": "FlowUNet", "widths": list(network.widths), **facts}
+    record = {"architecture": type(network).__name__, **network.shape, **facts}
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,8 +35,8 @@ def save(network: FlowUNet, path: Path, facts: Mapping[str, Any]) -> None:
         raise OutputError(f"{path}: weights must go to a writable folder: {error.strerror}") from error
 
 
-def load(path: Path) -> tuple[FlowUNet, dict[str, Any]]:
-    """Read a network in evaluation mode and the facts in its JSON file.
+def load(path: Path, architecture: type[Network]) -> tuple[Network, dict[str, Any]]:
+    """Read a network of a known kind in evaluation mode and the facts in its JSON file.
 
     Raises
     ------
@@ -44,7 +45,9 @@ def load(path: Path) -> tuple[FlowUNet, dict[str, Any]]:
     """
     try:
         facts: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        network = ARCHITECTURES[facts["architecture"]](facts["widths"])
+        if facts["architecture"] != architecture.__name__:
+            raise ValueError(f"they must hold a {architecture.__name__}, got a {facts['architecture']}")
+        network = architecture(**{name: facts[name] for name in architecture().shape})
         network.load_state_dict(load_file(path))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from exovision.scoring.classifier import calibration_error
 from exovision.scoring.matching import GATE_PX, Index, match_points, near_pairs
 from exovision.scoring.scores import Metric, Value, detection_scores, proportion
 
@@ -224,9 +225,8 @@ def _calibration_error(match: SpotMatch) -> Value:
     if not counts.any():
         return "no detection that counts has a probability"
     probability, hit = probability[counts], (match.verdict == "hit")[counts]
-    bins = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    surplus = np.bincount(bins, weights=probability - hit, minlength=CALIBRATION_BINS)
-    return Metric(float(np.abs(surplus).sum() / counts.sum()), n=int(counts.sum()))
+    error = calibration_error(probability, hit, bins=CALIBRATION_BINS)
+    return Metric(error, n=int(counts.sum()))
 
 
 def _decoys_hit(match: SpotMatch, decoys: pd.DataFrame | None) -> dict[str, Value]:

@@ -146,7 +146,7 @@ def _as_started(training: CellTraining) -> CellTraining:
     """Take the scale and the size of the network from the weights to go on from."""
     if training.start is None:
         return training
-    network, facts = weights.load(Path(training.start))
+    network, facts = weights.load(Path(training.start), FlowUNet)
     diameter_px = float(facts["working_diameter_px"])
     return replace(training, working_diameter_px=diameter_px, widths=tuple(network.widths))
 
@@ -154,7 +154,7 @@ def _as_started(training: CellTraining) -> CellTraining:
 def _network(training: CellTraining) -> FlowUNet:
     if training.start is None:
         return fresh_network(training.widths, training.seed)
-    return weights.load(Path(training.start))[0]
+    return weights.load(Path(training.start), FlowUNet)[0]
 
 
 def _batches(samples: Sequence[Sample], n_real: int, training: CellTraining) -> Callable[[int], Batch]:

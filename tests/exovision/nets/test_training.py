@@ -68,7 +68,7 @@ def test_one_image_gives_the_same_output_in_any_batch():
 def test_weights_come_back_as_they_were_saved(tmp_path):
     network, _ = trained(1)
     weights.save(network, tmp_path / "new" / "w.safetensors", {"working_diameter_px": 32.0})
-    loaded, facts = weights.load(tmp_path / "new" / "w.safetensors")
+    loaded, facts = weights.load(tmp_path / "new" / "w.safetensors", FlowUNet)
     assert facts["working_diameter_px"] == 32 and not loaded.training
     assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in network.state_dict().items())
 
@@ -88,7 +88,7 @@ def test_damaged_weights_are_refused_in_one_line(tmp_path, damage):
         new = ("4", "6") if damage == "other widths" else ("FlowUNet", "Other")
         facts.write_text(facts.read_text().replace(*new))
     with pytest.raises(InputError, match="as `exovision train` wrote them") as raised:
-        weights.load(path)
+        weights.load(path, FlowUNet)
     assert "\n" not in str(raised.value)
 
 
