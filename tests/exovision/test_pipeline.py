@@ -12,7 +12,7 @@ import exovision
 from exovision.errors import Cancelled, InputError
 from exovision.io.labels_source import open_labels
 from exovision.pipeline import preview, reanalyse
-from exovision.records import Given, Movie
+from exovision.records import ArrayLabels, Given, Movie
 from exovision.settings import Settings
 
 TABLES = ("spots", "exosomes", "events", "cells", "fates")
@@ -127,3 +127,24 @@ def test_the_docking_scene_is_scored_above_the_bars(tmp_path: Path) -> None:
     assert scores["spots.f1"]["value"] >= 0.85
     assert scores["cells.ap50"]["value"] >= 0.90
     assert scores["docking.f1"]["value"] >= 0.6
+
+
+def test_cells_are_judged_the_same_however_the_movie_is_cut() -> None:
+    rows, columns = np.indices((96, 96))
+    labels = np.stack([((rows - 48) ** 2 + (columns - 40 - t) ** 2 < 144).astype(np.int32) for t in range(5)])
+    noise = np.random.default_rng(0).normal(100, 5, labels.shape)
+    movie = Movie.from_array(
+        (noise + 300 * labels)[:, None], pixel_size_um=0.5, frame_interval_s=600, channels={"nucleus": 0}
+    )
+    tables = [
+        exovision.analyse(
+            movie,
+            Settings.from_mapping({"reading": {"chunk_frames": n}, "death": {"morphology": "embedded"}}),
+            labels=ArrayLabels(labels),
+            device="cpu",
+        ).cells
+        for n in (2, 5)
+    ]
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
+    shares = tables[0][["p_live", "p_mitotic", "p_apoptotic", "p_lytic", "p_debris"]]
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
