@@ -19,7 +19,7 @@ import pandas as pd
 
 from exovision.events.chemistry import CHEMISTRIES, Chemistry
 from exovision.events.estimates import estimate
-from exovision.events.hypotheses import compare
+from exovision.events.hypothesis_fits import compare
 from exovision.events.judge import CONTENT_MODELS, MODEL_OF
 from exovision.events.observer import View, fit_auc
 from exovision.events.posterior import judge_fates

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from exovision.events.hypotheses import MOST_STEPS, Fit, Priors, maximise
+from exovision.events.hypotheses import Fit, Priors
+from exovision.events.hypothesis_fits import MOST_STEPS, maximise
 from exovision.events.sequences import PatchSequence, Scenery
 from exovision.events.verdicts import Estimate
 from exovision.numerics.release import LOG_D, LOG_GAIN, LOG_N, LOG_TAU, PARAMETERS, SHARE, START

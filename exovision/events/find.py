@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 from exovision.calibration import median_interval_s
 from exovision.errors import InputError
 from exovision.events.decoding import OUTSIDE, decode
-from exovision.events.dockings import Clock
+from exovision.events.dockings import Clock, Docking
 from exovision.events.endings import find_visits, resolve
 from exovision.events.identifiability import docking_limits
 from exovision.events.judge import Judge
 from exovision.events.motion import Track, cell_motion, make_tracks, outline_jitter_um
-from exovision.events.states import tell_story
+from exovision.events.states import Story, tell_story
 from exovision.events.summary import Evidence, summarise
 from exovision.events.tables import (
     EventTables,
@@ -88,9 +89,8 @@ def find_events(
     """
     if drift_um.shape != (len(times_s), 2):
         raise InputError(f"drift must be ({len(times_s)}, 2), one per frame, got {drift_um.shape}")
-    tracks = make_tracks(
-        spots, cells, times_s=every_time(times_s), drift_um=drift_um, pixel_size_um=pixel_size_um
-    )
+    every_s = every_time(times_s)
+    tracks = make_tracks(spots, cells, times_s=every_s, drift_um=drift_um, pixel_size_um=pixel_size_um)
     clock = _clock(times_s, exposure_s or 0.0, settings)
     jitter = outline_jitter_um(tracks)
     decoded = _decode(tracks, max(jitter, settings.membrane_sigma_um), clock, settings)
@@ -98,19 +98,13 @@ def find_events(
         tell_story(track, *found, clock=clock, settings=settings, rulings=rulings)
         for track, found in zip(tracks, decoded)
     ]
-    dockings = [docking for story in stories for docking in story.dockings]
-    visits = find_visits(stories, clock) if judge is not None else []
+    visits: list[Docking] = []
     if judge is not None:
-        verdicts = judge.verdicts(
-            [*dockings, *visits],
-            spots.reset_index(drop=True),
-            tracks=tracks,
-            paths=cell_motion(cells, times_s=every_time(times_s), drift_um=drift_um),
-            drift_um=drift_um,
-            times_s=times_s,
+        paths = cell_motion(cells, times_s=every_s, drift_um=drift_um)
+        stories, visits = _judged(
+            judge, stories, clock, spots, tracks=tracks, paths=paths, drift_um=drift_um, times_s=times_s
         )
-        stories, visits = resolve(stories, visits, verdicts)
-        dockings = [docking for story in stories for docking in story.dockings]
+    dockings = [docking for story in stories for docking in story.dockings]
     se_um = float(np.median(np.concatenate([t.se_um for t in tracks]))) if tracks else float("nan")
     evidence = Evidence(
         tracks=tracks,
@@ -136,6 +130,16 @@ def find_events(
         fates=fill_fates(fates, dockings, events, evidence.told),
     )
     return replace(tables, summary=summarise(tables, evidence, settings))
+
+
+def _judged(
+    judge: Judge, stories: Sequence[Story], clock: Clock, spots: pd.DataFrame, **context: Any
+) -> tuple[list[Story], list[Docking]]:
+    """Return stories and visits with what their light says; `context` as `Judge.verdicts` takes it."""
+    dockings = [docking for story in stories for docking in story.dockings]
+    visits = find_visits(stories, clock)
+    verdicts = judge.verdicts([*dockings, *visits], spots.reset_index(drop=True), **context)
+    return resolve(stories, visits, verdicts)
 
 
 def every_time(times_s: Floats) -> Floats:

@@ -13,7 +13,8 @@ from exovision.events.changes import find_moments
 from exovision.events.chemistry import Chemistry
 from exovision.events.dockings import Docking
 from exovision.events.estimates import estimate
-from exovision.events.hypotheses import Fit, compare
+from exovision.events.hypotheses import Fit
+from exovision.events.hypothesis_fits import compare
 from exovision.events.identifiability import FateLimits, fate_limits
 from exovision.events.motion import Track
 from exovision.events.neighbours import Neighbours

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from exovision.events.chemistry import Dye
-from exovision.events.sequences import STILL, resting
+from exovision.events.sequences import DARK, STILL, resting
 from exovision.numerics.release import LOG_D, LOG_GAIN, LOG_TAU, SHARE, START, draw_light
 
 Floats = NDArray[np.float64]
@@ -20,7 +20,6 @@ FRAMES = 12
 """Frames after the change; what comes later adds nothing."""
 PHASES = (0.5, 1.0)
 """Where between two frames the change may begin."""
-DARK = -20.0
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ LEAST_WANDER = 0.05
 """Background changes from frame to frame by at least this share (P)."""
 STILL = -30.0
 """Logarithm of a D, px²/s, or of a release time, s, that is as good as zero."""
+DARK = -20.0
+"""Logarithm of a gain that is as good as zero."""
 NEVER_S = 1e9
 
 

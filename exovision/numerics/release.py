@@ -104,6 +104,14 @@ def _paint(
 
 
 @njit(cache=True, fastmath=True)
+def _shines(left: float, gain: float, at_once: bool) -> float:
+    """Return the light of a share of the dye that is still in the vesicle."""
+    if at_once:
+        return gain * left
+    return left * (gain - (gain - 1) * left) if gain > 1 else left
+
+
+@njit(cache=True, fastmath=True)
 def draw_light(
     theta: Floats,
     times_s: Floats,
@@ -151,7 +159,7 @@ def draw_light(
     for k in range(first, times_s.shape[0]):
         out[k] = 0.0
         table[:] = 0.0
-        kept, stays = 0.0, 0.0
+        kept = 0.0
         spreads = False
         for side in (-1.0, 1.0):
             after = times_s[k] + side * half - start
@@ -161,19 +169,12 @@ def draw_light(
             released = 1 - math.exp(-after / tau)
             left = 1 - share * released
             if theta[LOG_D] < NO_SPREAD:
-                kept += 0.5 * left
-                stays += 0.5 * gain * share * released
+                kept += 0.5 * (left + gain * share * released)
                 continue
-            if at_once:
-                kept += 0.5 * gain * left
-            elif gain > 1:
-                kept += 0.5 * left * (gain - (gain - 1) * left)
-            else:
-                kept += 0.5 * left
+            kept += 0.5 * _shines(left, gain, at_once)
             if share * gain * released > 1e-9:
                 spreads = True
                 _add_ages(table, after, tau, 0.5 * gain * share, d, variance, sigma_z * sigma_z, edge)
-        kept += stays
         if kept > 1e-9:
             off = speed * max(times_s[k] - start, 0.0) / sigma_z
             _spot(out[k], centres[k, 0], centres[k, 1], variance * (1 + off * off), kept)

@@ -195,6 +195,62 @@ def _slopes(
 
 
 @njit(cache=True, fastmath=True)
+def _change(
+    theta: Floats,
+    free: NDArray[np.int64],
+    highest: Floats,
+    times_s: Floats,
+    centres: Floats,
+    optics: Floats,
+    edge: bool,
+    first: int,
+    light: Floats,
+    trial: Floats,
+    changes: Floats,
+) -> None:
+    """Write how the light changes with each free parameter, by differences; `trial` is working memory."""
+    for p in range(free.shape[0]):
+        if free[p] == LOG_N:
+            changes[p] = light
+            continue
+        moved = theta.copy()
+        step = STEPS[free[p]]
+        if free[p] == START:
+            step = 0.02 * (times_s[-1] - times_s[0]) / max(times_s.shape[0] - 1, 1)
+        if moved[free[p]] + step > highest[free[p]]:
+            step = -step
+        moved[free[p]] += step
+        draw_light(moved, times_s, centres, optics, edge, first, trial)
+        changes[p] = (trial - light) / step
+
+
+@njit(cache=True, fastmath=True)
+def _proposal(
+    theta: Floats,
+    free: NDArray[np.int64],
+    gradient: Floats,
+    fisher: Floats,
+    prior_mean: Floats,
+    prior_precision: Floats,
+    lowest: Floats,
+    highest: Floats,
+    damping: float,
+) -> Floats:
+    """Return the parameters after one damped scoring step, inside their bounds."""
+    slope, bend = gradient.copy(), fisher.copy()
+    for p in range(free.shape[0]):
+        slope[p] -= prior_precision[free[p]] * (theta[free[p]] - prior_mean[free[p]])
+        bend[p, p] += prior_precision[free[p]]
+        bend[p, p] += damping * bend[p, p] + 1e-9
+    move = np.linalg.solve(bend, slope)
+    proposal = theta.copy()
+    for p in range(free.shape[0]):
+        f = free[p]
+        proposal[f] = min(max(theta[f] + min(max(move[p], -1.5), 1.5), lowest[f]), highest[f])
+    return proposal
+
+
+@njit(cache=True, fastmath=True)
 def fit_light(
     photons: Floats,
     mask: Floats,
@@ -259,34 +315,14 @@ def fit_light(
     fresh = True
     for _ in range(most_steps):
         if fresh:
-            for p in range(m):
-                if free[p] == LOG_N:
-                    changes[p] = light
-                    continue
-                moved = theta.copy()
-                step = STEPS[free[p]]
-                if free[p] == START:
-                    step = 0.02 * (times_s[-1] - times_s[0]) / max(frames - 1, 1)
-                if moved[free[p]] + step > highest[free[p]]:
-                    step = -step
-                moved[free[p]] += step
-                draw_light(moved, times_s, centres, optics, edge, first, trial)
-                changes[p] = (trial - light) / step
+            _change(theta, free, highest, times_s, centres, optics, edge, first, light, trial, changes)
             _slopes(
                 photons, mask, base, fade, light, changes, math.exp(theta[LOG_N]), levels, optics, first,
                 gradient, fisher,
             )  # fmt: skip
-        slope = gradient.copy()
-        bend = fisher.copy()
-        for p in range(m):
-            slope[p] -= prior_precision[free[p]] * (theta[free[p]] - prior_mean[free[p]])
-            bend[p, p] += prior_precision[free[p]]
-            bend[p, p] += damping * bend[p, p] + 1e-9
-        move = np.linalg.solve(bend, slope)
-        proposal = theta.copy()
-        for p in range(m):
-            f = free[p]
-            proposal[f] = min(max(theta[f] + min(max(move[p], -1.5), 1.5), lowest[f]), highest[f])
+        proposal = _proposal(
+            theta, free, gradient, fisher, prior_mean, prior_precision, lowest, highest, damping
+        )
         kept = levels.copy()
         draw_light(proposal, times_s, centres, optics, edge, first, trial)
         tried = log_likelihood(

@@ -6,7 +6,7 @@ import pytest
 
 from exovision.events.chemistry import LIPID
 from exovision.events.estimates import estimate
-from exovision.events.hypotheses import compare
+from exovision.events.hypothesis_fits import compare
 from exovision.events.posterior import judge_fates
 from exovision.events.sequences import survey
 
