@@ -20,12 +20,10 @@ import pandas as pd
 from exovision.events.chemistry import CHEMISTRIES, Chemistry
 from exovision.events.estimates import estimate
 from exovision.events.hypothesis_fits import compare
-from exovision.events.judge import CONTENT_MODELS, MODEL_OF
-from exovision.events.observer import View, fit_auc
+from exovision.events.judge import CONTENT_MODELS, MODEL_OF, call_fate
 from exovision.events.posterior import judge_fates
 from exovision.events.sequences import PatchSequence, survey
 from exovision.events.verdicts import KINDS
-from exovision.numerics.release import LOG_D, LOG_GAIN, LOG_TAU, SHARE
 from exovision.settings import EventSettings
 from exovision.simulation.event_patches import EventPatches, event_patches
 from exovision.simulation.scene import Labels
@@ -80,26 +78,10 @@ def judge(parts, chemistry: Chemistry, pixel_um: float, settings: EventSettings)
             names=CONTENT_MODELS,
         )  # fmt: skip
     posterior = judge_fates(fits, content, fusion_prior=settings.fusion_prior, shows=chemistry.shows)
-    fate = max(KINDS, key=lambda name: posterior.fates[name])
-    if posterior.fates[fate] < settings.fate_min_probability:
-        return None, posterior, {}
+    fate, _ = call_fate(posterior, patch, scenery, chemistry, pixel_size_um=pixel_um, settings=settings)
     if fate not in MODEL_OF:
         return fate, posterior, {}
-    fit = fits[MODEL_OF[fate]]
-    theta = fit.theta
-    view = View(
-        photons=scenery.n, background=float(scenery.levels.mean()), read_noise=patch.read_noise,
-        sigma_px=patch.sigma_px, sigma_z_px=patch.sigma_z_px, pixel_size_um=pixel_um,
-        interval_s=patch.interval_s, exposure_s=patch.exposure_s,
-    )  # fmt: skip
-    auc = fit_auc(
-        view, diffusion_um2_s=float(np.exp(theta[LOG_D]) * pixel_um**2), gain=float(np.exp(theta[LOG_GAIN])),
-        release_s=float(np.exp(theta[LOG_TAU])), share=float(theta[SHARE]), edge=fit.edge,
-        dye=chemistry.dye,
-    )  # fmt: skip
-    if auc < settings.identifiable_min_auc:
-        return None, posterior, {}
-    return fate, posterior, estimate(patch, scenery, fit, pixel_size_um=pixel_um)
+    return fate, posterior, estimate(patch, scenery, fits[MODEL_OF[fate]], pixel_size_um=pixel_um)
 
 
 def run(arguments: argparse.Namespace) -> pd.DataFrame:

@@ -7,13 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from exovision.events.chemistry import Chemistry
-from exovision.events.observer import View, fusion_auc
+from exovision.events.observer import View, fusion_auc, usual_auc
 from exovision.settings import EventSettings
 
 FATES_BY_LABEL = ("fusion", "hemifusion", "kiss_and_run", "uptake")
 """Kinds of event that are told by their light."""
 NOT_ASSESSED = ("recycling", "aggregation")
 """Kinds that this version neither calls nor assesses."""
+SPREADING = {"fusion": 1.0, "hemifusion": 0.5}
+"""Kinds that are told by dye that spreads in the membrane, and the share of it that does."""
 DIFFUSIONS, GAINS = (0.3, 1.0, 3.0), (1.0, 3.0)
 """D in units of the label's usual one, and gains, for which the ideal observer is asked."""
 
@@ -63,7 +65,7 @@ def fate_limits(
             limits[kind] = FateLimits(False, f"a label of the kind {name} cannot show it", [])
         elif view is None or not np.isfinite(view.interval_s):
             limits[kind] = FateLimits(False, "no exosomes, or one frame", [])
-        elif kind in ("fusion", "hemifusion"):
+        elif kind in SPREADING:
             limits[kind] = _spread_limits(kind, chemistry, view, settings)
         else:
             limits[kind] = FateLimits(True, REASONS[kind], [])
@@ -77,7 +79,7 @@ REASONS = {
 
 
 def _spread_limits(kind: str, chemistry: Chemistry, view: View, settings: EventSettings) -> FateLimits:
-    dye, share = chemistry.dye, 1.0 if kind == "fusion" else 0.5
+    dye, share = chemistry.dye, SPREADING[kind]
     table = [
         {
             "diffusion_um2_s": round(float(scale * dye.diffusion_um2_s), 3),
@@ -94,7 +96,7 @@ def _spread_limits(kind: str, chemistry: Chemistry, view: View, settings: EventS
         for scale in DIFFUSIONS
         for gain in GAINS
     ]
-    usual = table[2 * DIFFUSIONS.index(1.0)]["auc"]
+    usual = usual_auc(view, dye, share=share)
     if kind == "hemifusion":
         table = []
     able = usual >= settings.identifiable_min_auc

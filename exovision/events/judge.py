@@ -15,16 +15,16 @@ from exovision.events.dockings import Docking
 from exovision.events.estimates import estimate
 from exovision.events.hypotheses import Fit
 from exovision.events.hypothesis_fits import compare
-from exovision.events.identifiability import FateLimits, fate_limits
+from exovision.events.identifiability import SPREADING, FateLimits, fate_limits
 from exovision.events.motion import Track
 from exovision.events.neighbours import Neighbours
-from exovision.events.observer import View, fit_auc
+from exovision.events.observer import View, usual_auc
 from exovision.events.patches import Microscope, Place, place_moment, read_sequences
 from exovision.events.posterior import judge_fates
 from exovision.events.sequences import PatchSequence, Scenery, survey
 from exovision.events.uptake import crossing, uptake_probability
 from exovision.events.verdicts import FATES, KINDS, Posterior, Verdict
-from exovision.numerics.release import LOG_D, LOG_GAIN, LOG_TAU, SHARE, START
+from exovision.numerics.release import START
 from exovision.records import Movie
 from exovision.settings import EventSettings
 
@@ -169,7 +169,9 @@ class Judge:
         posterior = judge_fates(
             fits, content, fusion_prior=self.settings.fusion_prior, shows=self.chemistry.shows
         )
-        fate, identifiable = self._fate(posterior, fits, patch, scenery)
+        fate, identifiable = call_fate(
+            posterior, patch, scenery, self.chemistry, pixel_size_um=pixel, settings=self.settings
+        )
         model = MODEL_OF.get(fate or "", posterior.best)
         timed = content["gone"] if fate == "kiss_and_run" and content is not None else fits[model]
         shown, frame = fate in MODEL_OF, _frame_before(patch, timed, place)
@@ -184,41 +186,50 @@ class Judge:
             estimates=estimate(patch, scenery, fits[model], pixel_size_um=pixel) if shown else {},
         )
 
-    def _fate(
-        self, posterior: Posterior, fits: Mapping[str, Fit], patch: PatchSequence, scenery: Scenery
-    ) -> tuple[str | None, bool]:
-        """Return the fate that is likely enough and can be told here at all, and whether it can."""
-        fate = max(KINDS, key=lambda name: posterior.fates[name])
-        if posterior.fates[fate] < self.settings.fate_min_probability:
-            return None, False
-        if fate not in MODEL_OF:
-            return fate, True
-        auc = self._auc(fits[MODEL_OF[fate]], patch, scenery)
-        able = auc >= self.settings.identifiable_min_auc
-        return (fate if able else None), able
 
-    def _auc(self, fit: Fit, patch: PatchSequence, scenery: Scenery) -> float:
-        """Return how well this very event could be told from a disappearance by anybody."""
-        theta, pixel = fit.theta, self.microscope.pixel_size_um
-        view = View(
-            photons=scenery.n,
-            background=max(float(np.mean(scenery.levels[: patch.before])), 0.5),
-            read_noise=patch.read_noise,
-            sigma_px=patch.sigma_px,
-            sigma_z_px=patch.sigma_z_px,
-            pixel_size_um=pixel,
-            interval_s=patch.interval_s,
-            exposure_s=patch.exposure_s,
-        )
-        return fit_auc(
-            view,
-            diffusion_um2_s=float(np.exp(theta[LOG_D]) * pixel**2),
-            gain=float(np.exp(theta[LOG_GAIN])),
-            release_s=float(np.exp(theta[LOG_TAU])),
-            share=float(theta[SHARE]),
-            edge=fit.edge,
-            dye=self.chemistry.dye,
-        )
+def call_fate(
+    posterior: Posterior,
+    patch: PatchSequence,
+    scenery: Scenery,
+    chemistry: Chemistry,
+    *,
+    pixel_size_um: float,
+    settings: EventSettings,
+) -> tuple[str | None, bool]:
+    """Return the fate that is likely enough and can be told here at all, and whether it can.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    patch, scenery
+        The exosome's channel: how much light there is, and how often it is seen.
+    chemistry : Chemistry
+    pixel_size_um : float
+    settings : EventSettings
+
+    Returns
+    -------
+    fate : str or None
+        A key of `KINDS`.
+    identifiable : bool
+    """
+    fate = max(KINDS, key=lambda name: posterior.fates[name])
+    if posterior.fates[fate] < settings.fate_min_probability:
+        return None, False
+    if fate not in MODEL_OF:
+        return fate, True
+    view = View(
+        photons=scenery.n,
+        background=max(float(np.mean(scenery.levels[: patch.before])), 0.5),
+        read_noise=patch.read_noise,
+        sigma_px=patch.sigma_px,
+        sigma_z_px=patch.sigma_z_px,
+        pixel_size_um=pixel_size_um,
+        interval_s=patch.interval_s,
+        exposure_s=patch.exposure_s,
+    )
+    able = usual_auc(view, chemistry.dye, share=SPREADING[KINDS[fate]]) >= settings.identifiable_min_auc
+    return (fate if able else None), able
 
 
 def _frame_before(patch: PatchSequence, fit: Fit, place: Place) -> int:

@@ -115,18 +115,17 @@ def _light(view: View, theta: Floats, edge: bool, at_once: bool) -> Floats:
     return light
 
 
-def fit_auc(
-    view: View, *, diffusion_um2_s: float, gain: float, release_s: float, share: float, edge: bool, dye: Dye
-) -> float:
-    """Return the area under the curve of an event as fitted, its gain and D no better than the label's.
+def usual_auc(view: View, dye: Dye, *, share: float, edge: bool = False) -> float:
+    """Return the area under the curve for the label's usual D and release, without dequenching.
 
-    A single event may be fitted by any gain; one that this label hardly reaches makes nothing identifiable.
+    What one event is fitted with does not count: noise and neighbours are fitted by a slow dye of large gain,
+    which would tell anything from anything. Parameters as for `fusion_auc`.
     """
     return fusion_auc(
         view,
-        diffusion_um2_s=max(diffusion_um2_s, dye.diffusion_um2_s * float(np.exp(-2 * dye.diffusion_sd))),
-        gain=min(gain, dye.gain * float(np.exp(dye.gain_sd))),
-        release_s=min(release_s, dye.release_s * float(np.exp(dye.release_sd))),
+        diffusion_um2_s=dye.diffusion_um2_s,
+        gain=1.0,
+        release_s=dye.release_s,
         share=share,
         edge=edge,
         at_once=dye.at_once,
