@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,22 +36,15 @@ def train_cells(
     from exovision.training.evaluation import evaluate_cells
 
     training = CellTraining(seed=seed)
-    training = replace(
-        training,
-        steps=training.steps if steps is None else steps,
-        simulated=training.simulated if simulated is None else simulated,
-        start=None if start is None else str(start),
-    )
+    changes = {"steps": steps, "simulated": simulated, "start": None if start is None else str(start)}
+    training = replace(training, **_given(changes))
     make_folder(out)
     with progress_bars() as watch:
         bar = watch("cells")
         weights = train(out, data=data, training=training, hold_out=hold_out, device=device, progress=bar)
         unseen = data if hold_out else None
         figures = evaluate_cells(weights, data=unseen, device=device, progress=bar)
-    for name, values in figures.items():
-        typer.echo(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
-    say(f"weights: {weights}; use them with the setting cells.weights")
-    return 0
+    return _tell(weights, figures, "cells.weights")
 
 
 @train_app.command("death")
@@ -73,17 +67,23 @@ def train_death(
     from exovision.training.death_evaluation import evaluate_death
 
     training = DeathTraining(seed=seed)
-    training = replace(
-        training,
-        steps=training.steps if steps is None else steps,
-        simulated=training.simulated if simulated is None else simulated,
-    )
+    training = replace(training, **_given({"steps": steps, "simulated": simulated}))
     make_folder(out)
     with progress_bars() as watch:
         bar = watch("death")
         weights = train(out, data=data, training=training, hold_out=hold_out, device=device, progress=bar)
         figures = evaluate_death(weights, data=data if hold_out else None, device=device, progress=bar)
+    return _tell(weights, figures, "death.weights")
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _tell(weights: Path, figures: Mapping[str, Mapping[str, float]], setting: str) -> int:
+    """Print the figures and where the weights are."""
     for name, values in figures.items():
         typer.echo(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
-    say(f"weights: {weights}; use them with the setting death.weights")
+    say(f"weights: {weights}; use them with the setting {setting}")
     return 0

@@ -14,12 +14,16 @@ class Progress(Protocol):
         """Report that `done` of `total` units of `stage` are complete."""
 
 
+Watcher = Callable[[str], Progress]
+"""Gives the progress callback for the movie of that name."""
+
+
 def silent(stage: str, done: int, total: int) -> None:
     """Ignore the report: the default when nobody watches."""
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str], Progress]]:
+def progress_bars() -> Iterator[Watcher]:
     """Show one bar per movie on a terminal's standard error, nothing elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

@@ -11,9 +11,8 @@ from typing import Any
 from exovision.batch.jobs import Job
 from exovision.batch.single import Finished, failed, run_one
 from exovision.errors import SettingsError
-from exovision.progress import Progress, silent
+from exovision.progress import Watcher, silent
 
-Watcher = Callable[[str], Progress]
 CONNECT_S = "20s"
 GPU = "GPU"
 """The worker resource of which a task on a GPU takes one."""

@@ -22,12 +22,10 @@ from exovision.errors import ExovisionError
 from exovision.io.folders import make_folder
 from exovision.io.roles import channels_text
 from exovision.io.tables import write_csv, write_json
-from exovision.progress import Progress, silent
+from exovision.progress import Watcher, silent
 from exovision.report.index import write_index
 
 FAILURE_COLUMNS = {"movie": "string", "path": "string", "error": "string"}
-Watcher = Callable[[str], Progress]
-"""Gives the progress callback for the movie of that name."""
 
 
 @dataclass

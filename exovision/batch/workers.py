@@ -16,12 +16,11 @@ from exovision.batch.jobs import Job
 from exovision.batch.single import Finished, failed, run_one
 from exovision.errors import Cancelled
 from exovision.nets.device import limit_threads, spread_over_devices
-from exovision.progress import Progress
+from exovision.progress import Progress, Watcher
 
 TRIES = 2
 """How often a movie is begun whose process dies, for lack of memory or because somebody ends it."""
 PARTING_S = 5.0
-Watcher = Callable[[str], Progress]
 
 
 def run_jobs(

@@ -98,12 +98,13 @@ def find_events(
         tell_story(track, *found, clock=clock, settings=settings, rulings=rulings)
         for track, found in zip(tracks, decoded)
     ]
+    limits = judge.limits(spots, clock.interval_s) if judge is not None else {}
+    told = [kind for kind, limit in limits.items() if limit.identifiable]
     visits: list[Docking] = []
     if judge is not None:
         paths = cell_motion(cells, times_s=every_s, drift_um=drift_um)
-        stories, visits = _judged(
-            judge, stories, clock, spots, tracks=tracks, paths=paths, drift_um=drift_um, times_s=times_s
-        )
+        context = {"tracks": tracks, "paths": paths, "drift_um": drift_um, "times_s": times_s, "told": told}
+        stories, visits = _judged(judge, stories, clock, spots, **context)
     dockings = [docking for story in stories for docking in story.dockings]
     se_um = float(np.median(np.concatenate([t.se_um for t in tracks]))) if tracks else float("nan")
     evidence = Evidence(
@@ -114,8 +115,8 @@ def find_events(
         clock=clock,
         limits=docking_limits(clock.interval_s, se_um, settings),
         jitter_um=jitter,
-        fates=judge.limits(spots, clock.interval_s) if judge is not None else {},
-        told=judge.chemistry.shows if judge is not None else (),
+        fates=limits,
+        told=told,
     )
     filled = fill_spots(spots, stories, pixel_size_um=pixel_size_um, settings=settings)
     probabilities = [probability for _, probability in decoded]

@@ -75,6 +75,7 @@ class Judge:
         dockings: Sequence[Docking],
         spots: pd.DataFrame,
         *,
+        told: Sequence[str],
         tracks: Sequence[Track],
         paths: Mapping[int, Floats],
         drift_um: Floats,
@@ -88,6 +89,8 @@ class Judge:
             And other stays at a membrane.
         spots : DataFrame
             All spots, with the columns `schema.MEMBRANE_FRAME`.
+        told : sequence of str
+            Kinds that this movie can tell, of those in `limits`; the others count as unresolved.
         tracks : sequence of Track
             Of all exosomes.
         paths : mapping of int to ndarray of shape (T, 2)
@@ -133,14 +136,13 @@ class Judge:
             at_once=self.chemistry.dye.at_once,
         )
         neighbours = Neighbours(tracks, pixel_size_um=self.microscope.pixel_size_um, drift_um=drift_um)
-        found = [_beside(place, self.judge(place, patches), neighbours) for place, patches in sequences]
-        found = self._with_uptakes(dockings, _each_once(found, dockings))
+        found = [_beside(place, self.judge(place, patches, told), neighbours) for place, patches in sequences]
+        found = _each_once(found, dockings)
+        found = self._with_uptakes(dockings, found) if "uptake" in told else found
         return sorted(found, key=lambda verdict: (verdict.docking, verdict.frame, not verdict.ends))
 
     def _with_uptakes(self, dockings: Sequence[Docking], found: Sequence[Verdict]) -> list[Verdict]:
         """Add a verdict, or change that of its end, for every docking that ended with an uptake."""
-        if "uptake" not in self.chemistry.shows:
-            return list(found)
         ends = {verdict.docking: verdict for verdict in found if verdict.ends}
         others = [verdict for verdict in found if not verdict.ends]
         for number, docking in enumerate(dockings):
@@ -154,8 +156,8 @@ class Judge:
                 ends[number] = _decided(ends.get(number, blank), "taken_up", probability, *when)
         return [*others, *ends.values()]
 
-    def judge(self, place: Place, patches: Mapping[str, PatchSequence]) -> Verdict:
-        """Judge one moment."""
+    def judge(self, place: Place, patches: Mapping[str, PatchSequence], told: Sequence[str]) -> Verdict:
+        """Judge one moment; kinds that are not told count as unresolved."""
         patch = patches["exosome"]
         pixel = self.microscope.pixel_size_um
         scenery = survey(patch)
@@ -166,9 +168,7 @@ class Judge:
             content = compare(
                 patches["content"], lumen, self.chemistry.dye, pixel_size_um=pixel, names=CONTENT_MODELS
             )
-        posterior = judge_fates(
-            fits, content, fusion_prior=self.settings.fusion_prior, shows=self.chemistry.shows
-        )
+        posterior = judge_fates(fits, content, fusion_prior=self.settings.fusion_prior, shows=told)
         fate, identifiable = call_fate(
             posterior, patch, scenery, self.chemistry, pixel_size_um=pixel, settings=self.settings
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.special import logsumexp
@@ -53,7 +53,7 @@ def judge_fates(
     content: Mapping[str, Fit] | None,
     *,
     fusion_prior: float,
-    shows: tuple[str, ...],
+    shows: Sequence[str],
 ) -> Posterior:
     """Weigh models against each other.
 
@@ -65,8 +65,8 @@ def judge_fates(
         Those of the content's.
     fusion_prior : float
         Probability of fusion, and of hemifusion and kiss-and-run each, among docked exosomes.
-    shows : tuple of str
-        Kinds that the chemistry can show; what it cannot counts as unresolved.
+    shows : sequence of str
+        Kinds that label, timing and light can show; what they cannot counts as unresolved.
 
     Returns
     -------

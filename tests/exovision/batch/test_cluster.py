@@ -9,15 +9,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tifffile
 from distributed import Client, LocalCluster
 
-from exovision.batch.jobs import Job, ReadingOptions, plan
+from exovision.batch.jobs import Job
 from exovision.batch.run import run_batch
 from exovision.errors import SettingsError
-from exovision.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +23,6 @@ def cluster() -> Iterator[LocalCluster]:
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
-    folder = tmp_path_factory.mktemp("in")
-    rng = np.random.default_rng(0)
-    for name in ("a", "b", "c"):
-        frames = rng.poisson(100, (3, 1, 48, 48)).astype(np.uint16)
-        tifffile.imwrite(folder / f"{name}.tif", frames, imagej=True, metadata={"axes": "TCYX"})
-    (folder / "d.tif").write_bytes(b"no image")
-    options = ReadingOptions(channels={"exosome": 0}, pixel_size_um=0.1, frame_interval_s=1.0)
-    return plan([folder], options, Settings())
 
 
 @pytest.mark.filterwarnings("default::ResourceWarning")

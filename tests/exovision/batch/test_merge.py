@@ -4,31 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import tifffile
 
-from exovision.batch.jobs import Job, ReadingOptions, Shard, plan
+from exovision.batch.jobs import Job, Shard
 from exovision.batch.merge import merge
 from exovision.batch.run import run_batch
 from exovision.errors import InputError, SettingsError
-from exovision.settings import ExperimentSettings, Settings
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
-    return made(tmp_path_factory.mktemp("in"), 0)
-
-
-def made(folder: Path, seed: int) -> list[Job]:
-    rng = np.random.default_rng(seed)
-    for name in ("a", "b", "c"):
-        frames = rng.poisson(100, (3, 1, 48, 48)).astype(np.uint16)
-        tifffile.imwrite(folder / f"{name}.tif", frames, imagej=True, metadata={"axes": "TCYX"})
-    (folder / "d.tif").write_bytes(b"no image")
-    options = ReadingOptions(channels={"exosome": 0}, pixel_size_um=0.1, frame_interval_s=1.0)
-    return plan([folder], options, Settings())
+from exovision.settings import ExperimentSettings
 
 
 @pytest.mark.parametrize("apart", [False, True])
@@ -44,10 +27,11 @@ def test_parts_merged_are_the_whole(apart: bool, jobs: list[Job], tmp_path: Path
     assert run_batch(jobs, tmp_path / "all", device="cpu").skipped == ["a", "b", "c"]
 
 
-def test_different_movies_of_one_name_are_not_merged(jobs: list[Job], tmp_path: Path) -> None:
+def test_different_movies_of_one_name_are_not_merged(
+    jobs: list[Job], other_jobs: list[Job], tmp_path: Path
+) -> None:
     run_batch(jobs[:1], tmp_path / "one", device="cpu")
-    (tmp_path / "in").mkdir()
-    run_batch(made(tmp_path / "in", 1)[:1], tmp_path / "two", device="cpu")
+    run_batch(other_jobs[:1], tmp_path / "two", device="cpu")
     with pytest.raises(InputError, match=r"a: .*one and .*two hold different movies"):
         merge([tmp_path / "one", tmp_path / "two"], tmp_path / "all", settings=ExperimentSettings())
     assert not (tmp_path / "all/a").exists()

@@ -6,28 +6,13 @@ import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import tifffile
 
-from exovision.batch.jobs import Job, ReadingOptions, plan
+from exovision.batch.jobs import Job
 from exovision.batch.run import run_batch
 from exovision.errors import Cancelled
 from exovision.progress import Progress, silent
-from exovision.settings import Settings
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
-    folder = tmp_path_factory.mktemp("in")
-    rng = np.random.default_rng(0)
-    for name in ("a", "b", "c"):
-        frames = rng.poisson(100, (3, 1, 48, 48)).astype(np.uint16)
-        tifffile.imwrite(folder / f"{name}.tif", frames, imagej=True, metadata={"axes": "TCYX"})
-    (folder / "d.tif").write_bytes(b"no image")
-    options = ReadingOptions(channels={"exosome": 0}, pixel_size_um=0.1, frame_interval_s=1.0)
-    return plan([folder], options, Settings())
 
 
 def killing(times: int) -> Callable[[str], Progress]:

@@ -1,12 +1,16 @@
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import exovision
+from exovision.events.chemistry import CHEMISTRIES
+from exovision.events.judge import call_fate
+from exovision.events.verdicts import FATES, Posterior
 from exovision.records import ArrayLabels, Movie
-from exovision.settings import Settings
+from exovision.settings import EventSettings, Settings
 
 SPEC = importlib.util.spec_from_file_location("patch_world", Path(__file__).with_name("patch_world.py"))
 world = importlib.util.module_from_spec(SPEC)
@@ -17,7 +21,7 @@ EDGE_Y = 40
 """Below this row lies the cell; the exosomes sit on its straight upper outline."""
 
 
-def make_movie(kind, *, seed=1, reverse=False):
+def make_movie(kind, *, seed=1, reverse=False, said_interval_s=INTERVAL_S):
     """Three exosomes on one outline, one of which meets its fate after frame 190."""
     rng = np.random.default_rng(seed)
     images = np.full((FRAMES, SIZE, SIZE), 8.0)
@@ -42,7 +46,10 @@ def make_movie(kind, *, seed=1, reverse=False):
     if reverse:
         pixels, labels = pixels[::-1].copy(), labels[::-1].copy()
     movie = Movie.from_array(
-        pixels, pixel_size_um=world.PIXEL_UM, frame_interval_s=INTERVAL_S, channels={"exosome": 0, "cell": 1}
+        pixels,
+        pixel_size_um=world.PIXEL_UM,
+        frame_interval_s=said_interval_s,
+        channels={"exosome": 0, "cell": 1},
     )
     return movie, ArrayLabels(labels)
 
@@ -90,6 +97,35 @@ def test_a_vesicle_that_disappears_is_a_loss_with_a_whole_posterior():
 def test_a_reversed_movie_yields_no_fusion():
     events = analyse("spreads", reverse=True).events
     assert not events["kind"].isin(["fusion", "hemifusion"]).any()
+
+
+@pytest.mark.slow
+def test_fusions_are_not_counted_where_a_movie_cannot_tell_them():
+    result = analyse("spreads", said_interval_s=5.0)
+    assert not result.summary["identifiability"]["fusion"]["identifiable"]
+    assert not result.events["kind"].isin(["fusion", "hemifusion"]).any()
+    assert result.fates["fusions"].isna().all() and result.cells["fusions_so_far"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "photons", "call"),
+    [(0.1, 300.0, ("fused", True)), (2.0, 300.0, (None, False)), (0.1, 20.0, (None, False))],
+)
+def test_a_sure_fusion_is_called_only_where_light_and_timing_can_tell_it(interval_s, photons, call):
+    fates = dict.fromkeys(FATES, 0.0) | {"fused": 1.0}
+    patch = SimpleNamespace(
+        before=3, read_noise=1.6, sigma_px=1.2, sigma_z_px=3.2, interval_s=interval_s, exposure_s=0.05
+    )
+    scenery = SimpleNamespace(n=photons, levels=np.full(9, 10.0))
+    found = call_fate(
+        Posterior(fates, 50.0, "spreads", "gone"),
+        patch,
+        scenery,
+        CHEMISTRIES["lipid_dye"],
+        pixel_size_um=0.108,
+        settings=EventSettings(),
+    )
+    assert found == call
 
 
 @pytest.mark.slow
