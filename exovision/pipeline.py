@@ -207,6 +207,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         drift_um=drift_px * movie.pixel_size_um,
         pixel_size_um=movie.pixel_size_um,
         settings=settings.events,
+        exposure_s=settings.camera.exposure_s,
         zone_areas=lineage.rename(_stack(sweep.zones, columns=("cell_id", "band_um2", "ring_um2"))),
         rulings=sweep.given.rulings,
         judge=judge,

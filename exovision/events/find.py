@@ -48,7 +48,7 @@ def find_events(
     pixel_size_um: float,
     settings: EventSettings,
     zone_areas: pd.DataFrame,
-    exposure_s: float | None = None,
+    exposure_s: float = 0.0,
     rulings: Sequence[Ruling] = (),
     judge: Judge | None = None,
 ) -> EventTables:
@@ -71,8 +71,8 @@ def find_events(
     settings : EventSettings
     zone_areas : DataFrame
         `cell_id band_um2 ring_um2`, any number of rows per cell.
-    exposure_s : float, optional
-        Exposure of the exosome channel, 0 if unknown.
+    exposure_s : float
+        Exposure of the exosome channel.
     rulings : sequence of Ruling
         Events that a person decided; they win over what is computed.
     judge : Judge, optional
@@ -91,7 +91,7 @@ def find_events(
         raise InputError(f"drift must be ({len(times_s)}, 2), one per frame, got {drift_um.shape}")
     every_s = every_time(times_s)
     tracks = make_tracks(spots, cells, times_s=every_s, drift_um=drift_um, pixel_size_um=pixel_size_um)
-    clock = _clock(times_s, exposure_s or 0.0, settings)
+    clock = _clock(times_s, exposure_s, settings)
     jitter = outline_jitter_um(tracks)
     decoded = _decode(tracks, max(jitter, settings.membrane_sigma_um), clock, settings)
     stories = [
