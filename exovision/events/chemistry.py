@@ -63,11 +63,11 @@ ALWAYS = ("docking", "detachment", "surfing")
 
 CHEMISTRIES: Mapping[str, Chemistry] = {
     "lipid_dye": Chemistry(
-        (*ALWAYS, "fusion", "hemifusion", "uptake"),
+        (*ALWAYS, "fusion", "uptake"),
         LIPID,
         "brightens",
-        "a lipid dye alone does not show whether the lumen opened: fusion means that all dye spread, "
-        "hemifusion that about half of it did",
+        "a lipid dye alone does not show whether the lumen opened, so it cannot tell hemifusion: fusion means "
+        "that all dye spread",
     ),
     "lumen": Chemistry(
         ALWAYS, PROTEIN, "", "a lumen label alone cannot part fusion from leakage, bleaching or leaving"
@@ -85,11 +85,10 @@ CHEMISTRIES: Mapping[str, Chemistry] = {
         (*ALWAYS, "fusion"), PROTEIN, "", "a tagged protein shows neither hemifusion nor the lumen"
     ),
     "unknown": Chemistry(
-        (*ALWAYS, "fusion", "hemifusion"),
+        (*ALWAYS, "fusion"),
         EITHER,
         "",
-        "the label is not known: fusion means that all label spread in the membrane, hemifusion that about "
-        "half of it did",
+        "the label is not known: fusion means that all of it spread in the membrane",
     ),
 }
 """By the name in the sample sheet's column `chemistry`; SCIENCE: a lipid dye diffuses with .2 to 2 µm²/s and
