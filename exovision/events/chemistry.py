@@ -66,8 +66,8 @@ CHEMISTRIES: Mapping[str, Chemistry] = {
         (*ALWAYS, "fusion", "uptake"),
         LIPID,
         "brightens",
-        "a lipid dye alone does not show whether the lumen opened, so it cannot tell hemifusion: fusion means "
-        "that all dye spread",
+        "a lipid dye alone does not show whether the lumen opened, so it tells no hemifusion: fusion means that "
+        "all dye spread",
     ),
     "lumen": Chemistry(
         ALWAYS, PROTEIN, "", "a lumen label alone cannot part fusion from leakage, bleaching or leaving"
@@ -93,8 +93,6 @@ CHEMISTRIES: Mapping[str, Chemistry] = {
 }
 """By the name in the sample sheet's column `chemistry`; SCIENCE: a lipid dye diffuses with .2 to 2 µm²/s and
 dequenches up to tenfold, an acid lumen dims pHluorin ninefold."""
-JUDGED = ("fusion", "hemifusion", "kiss_and_run", "uptake")
-"""Kinds that depend on the label."""
 
 
 def find_chemistry(name: str, *, content: bool) -> tuple[str, Chemistry, list[str]]:

@@ -17,8 +17,6 @@ STATES = ("live", "mitotic", "apoptotic", "lytic", "debris")
 """What a cell can be, in the order of the probabilities."""
 CPU_CELLS = 64
 """Cells in one batch on a CPU."""
-VIEWS = 8
-"""Turns and mirror images of a square."""
 MOST_UNSEEN = 0.5
 """A cell more likely of a class without a state, such as out of focus, has no probabilities."""
 

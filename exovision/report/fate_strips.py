@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,12 @@ from exovision.records import LabelStack, Movie
 from exovision.report.frames import spread
 from exovision.report.strips import (
     Strip,
-    cut_strips,
     draw_crops,
     draw_kymograph,
+    draw_strips,
     title_of,
 )
-from exovision.report.style import BLUE, GREY, VERMILLION, new_figure
+from exovision.report.style import BLUE, GREY, VERMILLION
 
 Floats = NDArray[np.float64]
 
@@ -62,15 +63,8 @@ def draw_fates(
     """
     if "exosome" not in movie.roles:
         return None
-    shown = pick_fates(movie, events, spots, n)
-    if not shown:
-        return None
-    cut_strips(movie, labels, shown)
-    figure = new_figure(10.0, 3.3 * len(shown))
-    parts: Any = figure.subfigures(len(shown), 1, squeeze=False)
-    for part, strip in zip(parts.ravel(), shown):
-        draw_fate(part, strip, sigma_z_um=sigma_z_um)
-    return figure
+    draw = partial(draw_fate, sigma_z_um=sigma_z_um)
+    return draw_strips(movie, labels, pick_fates(movie, events, spots, n), draw)
 
 
 def pick_fates(movie: Movie, events: pd.DataFrame, spots: pd.DataFrame, n: int) -> list[Strip]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,13 +135,20 @@ def draw_dockings(
     if "exosome" not in movie.roles:
         return None
     shown = pick_dockings(events, spots, n, pixel_size_um=movie.pixel_size_um)
+    return draw_strips(movie, labels, shown, draw_strip)
+
+
+def draw_strips(
+    movie: Movie, labels: LabelStack, shown: list[Strip], draw: Callable[[Any, Strip], None]
+) -> Figure | None:
+    """Cut strips out of a movie and draw them one below the other; None if there are none."""
     if not shown:
         return None
     cut_strips(movie, labels, shown)
     figure = new_figure(10.0, 3.3 * len(shown))
     parts: Any = figure.subfigures(len(shown), 1, squeeze=False)
     for part, strip in zip(parts.ravel(), shown):
-        draw_strip(part, strip)
+        draw(part, strip)
     return figure
 
 
