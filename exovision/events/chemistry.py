@@ -66,8 +66,8 @@ CHEMISTRIES: Mapping[str, Chemistry] = {
         (*ALWAYS, "fusion", "uptake"),
         LIPID,
         "brightens",
-        "a lipid dye alone does not show whether the lumen opened, so it tells no hemifusion: fusion means that "
-        "all dye spread",
+        "a lipid dye alone does not show whether the lumen opened, so it tells no hemifusion: fusion means "
+        "that all dye spread",
     ),
     "lumen": Chemistry(
         ALWAYS, PROTEIN, "", "a lumen label alone cannot part fusion from leakage, bleaching or leaving"

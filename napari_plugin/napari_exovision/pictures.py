@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from exovision.errors import InputError
 from exovision.report.charts import draw_distances, draw_dockings_per_cell, draw_dwell
 from exovision.report.deaths import CELL_STATES
+from exovision.report.fate_strips import KINDS as FATES
+from exovision.report.fate_strips import draw_fates
 from exovision.report.strips import cut_strips, draw_strip, make_strip
 from exovision.report.style import (
     BLUE,
@@ -54,7 +56,9 @@ def picture(figure: Figure, *, dpi: int = 100) -> Picture:
 
 
 def strip_picture(session: Session, event: dict[str, Any]) -> Picture | None:
-    """Return the strip of an event: crops, kymograph and brightness; None if its exosome has no place.
+    """Return the strip of an event: crops, kymograph and brightness, and of a fate its fit and posterior.
+
+    None if its exosome has no place.
 
     Raises
     ------
@@ -66,6 +70,13 @@ def strip_picture(session: Session, event: dict[str, Any]) -> Picture | None:
         return None
     movie = session.stored.movie
     with house_style():
+        if movie is not None and event["kind"] in FATES:
+            sigma_z_um = session.stored.settings.exosomes.psf_sigma_z_um
+            fate = draw_fates(
+                movie, session.labels, pd.DataFrame([event]), session.spots, n=1, sigma_z_um=sigma_z_um
+            )
+            if fate is not None:
+                return picture(fate)
         if movie is not None and "exosome" in movie.roles:
             cut_strips(movie, session.labels, [strip])
         figure = new_figure(WIDTH_IN, 3.6 if strip.crops else 2.4)

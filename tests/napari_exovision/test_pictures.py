@@ -25,6 +25,15 @@ def test_every_event_has_a_strip(session: Session) -> None:
         assert picture is not None and inked(picture)
 
 
+def test_a_fate_has_a_strip_with_fit_and_posterior(session: Session) -> None:
+    event = session.events[session.events["kind"] == "docking"].iloc[0].to_dict()
+    plain = strip_picture(session, event)
+    shares = {name: 0.0 for name in event if name.startswith("p_")} | {"p_fused": 0.9, "p_unresolved": 0.1}
+    fitted = {"diffusion_um2_s": 0.5, "dequench_gain": 2.0, "release_tau_s": 0.3, "spread_fraction": 1.0}
+    fate = strip_picture(session, event | {"kind": "fusion"} | shares | fitted)
+    assert plain is not None and fate is not None and inked(fate) and fate.shape != plain.shape
+
+
 def test_without_the_movie_the_strip_shows_distance_and_brightness(folder: Path) -> None:
     record = json.loads((folder / "run.json").read_text())
     record["reading"]["path"] = "gone.tif"
