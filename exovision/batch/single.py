@@ -131,6 +131,12 @@ def job_key(job: Job) -> str:
     )
 
 
+def is_complete(job: Job, out: Path) -> bool:
+    """Return whether a movie's folder under `out` is complete and of this input, settings and version."""
+    key = completed_key(out / job.entry.name)
+    return key is not None and key == job_key(job)
+
+
 def completed_key(folder: Path) -> str | None:
     """Return the key of a complete movie folder, None if it is absent or incomplete."""
     if not all((folder / name).is_file() for name in FILES):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from exovision.batch.jobs import Job
-from exovision.batch.single import Finished, failed, run_one
+from exovision.batch.single import Finished, failed, is_complete, run_one
 from exovision.errors import Cancelled
 from exovision.nets.device import limit_threads, spread_over_devices
 from exovision.progress import Progress, Watcher
@@ -52,7 +52,8 @@ def run_jobs(
     Yields
     ------
     Finished
-        One per job. A movie whose process dies is tried once more, then it has failed.
+        One per job. A movie whose process dies is tried once more, then it has failed. After a stop: what was
+        saved whole before its process ended.
     """
     count = min(workers, len(jobs))
     devices = spread_over_devices(device, count)
@@ -80,6 +81,12 @@ def run_jobs(
                     finished = _lost(worker.dead(), begun, waiting, worker.exit_code, say)
                 if finished is not None:
                     yield finished
+    except (Cancelled, KeyboardInterrupt):
+        under_way = [worker.job for worker in crew if worker.job is not None]
+        for worker in crew:
+            worker.end()
+        yield from (Finished(job.entry.name, "done") for job in under_way if is_complete(job, out))
+        raise
     finally:
         for worker in crew:
             worker.end()
