@@ -23,6 +23,8 @@ HALF, HALF_SD = 0.5, 0.12
 """Share of the dye in the outer leaflet."""
 PLATEAU_GAIN, PLATEAU_SD = 2.0, 0.6
 DIM_GAIN, DIM_SD = 0.25, 0.6
+LEAST_GAIN = 0.8
+"""Dye that thins out in a membrane does not dim, up to an error in the photons before."""
 REACH_SD = 3.0
 """Parameters stay within so many standard deviations of their priors."""
 
@@ -120,6 +122,8 @@ def priors(
         lowest[LOG_GAIN] = np.log(1.15)
     if hypothesis.name == "dims":
         highest[LOG_GAIN] = np.log(0.85)
+    if hypothesis.spreads:
+        lowest[LOG_GAIN] = np.log(LEAST_GAIN)
     lowest[START], highest[START] = window(patch)
     precision = np.zeros(PARAMETERS)
     known = [*(p for p in hypothesis.free if p != START), LOG_N]
