@@ -19,69 +19,31 @@ import pandas as pd
 
 from exovision.events.chemistry import CHEMISTRIES, Chemistry
 from exovision.events.estimates import estimate
-from exovision.events.hypothesis_fits import compare
-from exovision.events.judge import CONTENT_MODELS, MODEL_OF, call_fate
-from exovision.events.posterior import judge_fates
-from exovision.events.sequences import PatchSequence, survey
+from exovision.events.examples import examine
+from exovision.events.judge import MODEL_OF, call_fate
 from exovision.events.verdicts import KINDS
+from exovision.events.weighing import weigh
 from exovision.settings import EventSettings
-from exovision.simulation.event_patches import EventPatches, event_patches
+from exovision.simulation.event_patches import event_patches
 from exovision.simulation.scene import Labels
 from exovision.simulation.single_events import PatchConditions
+from exovision.training.single_moments import BLEACH_FRAMES, cut_sequences
 
-ERROR_PX = 0.1
-BLEACH_FRAMES = 1500.0
-REMAINING = ("hemifused", "kiss_and_run", "unchanged", "aggregated", "left_focus", "taken_up")
 PARAMETERS = ("diffusion_um2_s", "dequench_gain", "release_tau_s", "spread_fraction")
 
 
-def sequences(patches: EventPatches, i: int, rng: np.random.Generator, conditions: PatchConditions, dye):
-    """Return the patch sequences of one event by role, as the analysis would cut them."""
-    truth, camera = patches.truth.iloc[i], conditions.camera
-    onset = int(truth["onset_frame"])
-    places = patches.places_px[i] + rng.normal(0, ERROR_PX, patches.places_px[i].shape)
-    if truth["cause"] not in REMAINING:
-        places[onset + 1 :] = places[onset]
-    photons = (patches.counts[i].astype(np.float64) - camera.offset_counts) * camera.electrons_per_count
-    exposure = float(truth["exposure_s"])
-    fade = np.exp(-(np.arange(len(places)) - onset) / BLEACH_FRAMES)
-    return {
-        role: PatchSequence(
-            photons=photons[:, c],
-            mask=np.ones_like(photons[:, c]),
-            frames=np.arange(len(places)),
-            times_s=patches.times_s[i] + exposure / 2,
-            centres_px=places,
-            fade=fade,
-            normal=truth[["normal_y", "normal_x"]].to_numpy(dtype=np.float64),
-            sigma_px=conditions.psf_sigma_um / conditions.pixel_size_um,
-            sigma_z_px=conditions.psf_sigma_z_um / conditions.pixel_size_um,
-            read_noise=camera.read_noise_electrons,
-            exposure_s=exposure,
-            before=max(onset - 4, 3),
-            latest=min(onset + 2, len(places) - 2),
-            at_once=dye.at_once,
-        )
-        for c, role in enumerate(patches.roles)
-    }
-
-
-def judge(parts, chemistry: Chemistry, pixel_um: float, settings: EventSettings):
-    """Return the fate that is called or None, the posterior and the estimates, as `Judge.judge` does."""
-    patch = parts["exosome"]
-    scenery = survey(patch)
-    fits = compare(patch, scenery, chemistry.dye, pixel_size_um=pixel_um)
-    content = None
-    if "content" in parts:
-        content = compare(
-            parts["content"], survey(parts["content"]), chemistry.dye, pixel_size_um=pixel_um,
-            names=CONTENT_MODELS,
-        )  # fmt: skip
-    posterior = judge_fates(fits, content, fusion_prior=settings.fusion_prior, shows=chemistry.shows)
-    fate, _ = call_fate(posterior, patch, scenery, chemistry, pixel_size_um=pixel_um, settings=settings)
-    if fate not in MODEL_OF:
-        return fate, posterior, {}
-    return fate, posterior, estimate(patch, scenery, fits[MODEL_OF[fate]], pixel_size_um=pixel_um)
+def judged(moments, chemistry: Chemistry, pixel_um: float, settings: EventSettings):
+    """Yield the fate that is called or None, the posterior and the estimates, as the analysis would."""
+    posteriors = weigh(
+        moments, chemistry, shows=chemistry.shows, fusion_prior=settings.fusion_prior, pixel_size_um=pixel_um
+    )
+    for moment, posterior in zip(moments, posteriors):
+        patch, scenery = moment.patches["exosome"], moment.scenery
+        fate, _ = call_fate(posterior, patch, scenery, chemistry, pixel_size_um=pixel_um, settings=settings)
+        found = {}
+        if fate in MODEL_OF:
+            found = estimate(patch, scenery, moment.fits[MODEL_OF[fate]], pixel_size_um=pixel_um)
+        yield fate, posterior, found
 
 
 def run(arguments: argparse.Namespace) -> pd.DataFrame:
@@ -102,11 +64,12 @@ def run(arguments: argparse.Namespace) -> pd.DataFrame:
     )  # fmt: skip
     patches = event_patches(rng, conditions, arguments.events)
     chemistry, settings = CHEMISTRIES[arguments.chemistry], EventSettings()
-    parts = [sequences(patches, i, rng, conditions, chemistry.dye) for i in range(arguments.events)]
-    judge(parts[0], chemistry, conditions.pixel_size_um, settings)
+    pixel = conditions.pixel_size_um
+    parts = [cut_sequences(patches, i, rng, conditions, chemistry.dye) for i in range(arguments.events)]
+    examine(parts[0], chemistry.dye, pixel_size_um=pixel)
     rows, began = [], time.process_time()
-    for i, part in enumerate(parts):
-        fate, posterior, found = judge(part, chemistry, conditions.pixel_size_um, settings)
+    moments = [examine(part, chemistry.dye, pixel_size_um=pixel) for part in parts]
+    for i, (fate, posterior, found) in enumerate(judged(moments, chemistry, pixel, settings)):
         row = patches.truth.iloc[i].to_dict() | {"called": KINDS.get(fate, "loss_unresolved")}
         row |= {"p_fused": posterior.fates["fused"], "ratio": posterior.fusion_log_likelihood_ratio}
         row |= {"best": posterior.best}

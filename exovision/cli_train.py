@@ -76,6 +76,33 @@ def train_death(
     return _tell(weights, figures, "death.weights")
 
 
+@train_app.command("events")
+def train_events(
+    out: Out,
+    steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from.")] = None,
+    movies: Annotated[int | None, typer.Option(min=0, help="Simulated movies to learn from.")] = None,
+    sets: Annotated[int | None, typer.Option(min=0, help="Sets of 40 simulated single events.")] = None,
+    test_movies: Annotated[int, typer.Option(min=0, help="Other movies, for the figures.")] = 20,
+    test_sets: Annotated[int, typer.Option(min=0, help="Other sets, for the figures.")] = 20,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> int:
+    """Train the network that weighs fates of exosomes, and print its figures on moments it never saw."""
+    from exovision.training.event_evaluation import evaluate_events
+    from exovision.training.events import EventTraining
+    from exovision.training.events import train_events as train
+
+    training = EventTraining(seed=seed)
+    training = replace(training, **_given({"steps": steps, "movies": movies, "sets": sets}))
+    with progress_bars() as watch:
+        bar = watch("events")
+        weights = train(out, training=training, device=device, progress=bar)
+        figures = evaluate_events(
+            weights, out, movies=test_movies, sets=test_sets, seed=seed, device=device, progress=bar
+        )
+    return _tell(weights, figures, "events.weights")
+
+
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that were given."""
     return {name: value for name, value in options.items() if value is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,17 +18,20 @@ from exovision.correction.fixed_spots import fixed_drift
 from exovision.death.fates import count_hits, find_deaths
 from exovision.errors import InputError
 from exovision.events.chemistry import find_chemistry
+from exovision.events.examples import NUMBERS
 from exovision.events.find import find_events
 from exovision.events.judge import Judge
 from exovision.events.patches import Microscope
+from exovision.events.weighing import CLASSES, FateNetwork
 from exovision.exosomes.detection import Detector
 from exovision.exosomes.linking import link
 from exovision.exosomes.motion import summarise
 from exovision.methods import Segmenter
+from exovision.nets.shipped import event_weights
 from exovision.progress import Progress, silent
 from exovision.records import Given, LabelStack, Movie
 from exovision.result import Result
-from exovision.settings import Settings
+from exovision.settings import EventSettings, Settings
 from exovision.sweep import Sweep
 
 
@@ -240,7 +243,18 @@ def _judge(sweep: Sweep, bleaching: Mapping[str, Any]) -> tuple[Judge | None, li
     name, chemistry, warnings = find_chemistry(named, content="content" in movie.roles)
     microscope = microscope_of(detector, settings, movie.pixel_size_um)
     fading = np.array(bleaching["factor"], dtype=np.float64)
-    return Judge(movie, microscope, name, chemistry, fading, settings.events), warnings
+    network, witness = fate_network(settings.events, sweep.device, warnings.append), sweep.given.witness
+    judge = Judge(movie, microscope, name, chemistry, fading, settings.events, network, witness)
+    return judge, warnings
+
+
+def fate_network(settings: EventSettings, device: str, note: Callable[[str], None]) -> FateNetwork | None:
+    """Return the network of fates that the settings ask for, None if they ask for none."""
+    if settings.classifier == "none":
+        return None
+    from exovision.nets.fate_judge import FateJudge
+
+    return FateJudge(event_weights(settings), numbers=NUMBERS, classes=CLASSES, device=device, note=note)
 
 
 def microscope_of(detector: Detector, settings: Settings, pixel_size_um: float) -> Microscope:

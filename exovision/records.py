@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -111,12 +111,16 @@ class Given:
         Columns of `exovision.schema.SPOTS`; replace detection and, by their `exosome_id`, linking.
     rulings : tuple of Ruling
         Events decided by a person; they win over what is computed.
+    witness : callable, optional
+        Told of every moment at which a fate is judged, see `exovision.events.judge.Judge`; so examples are
+        gathered to train on.
     """
 
     labels: LabelStack | None = None
     every_frame: bool = True
     spots: pd.DataFrame | None = None
     rulings: tuple[Ruling, ...] = ()
+    witness: Callable[..., None] | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return what the record of a run says of tables corrected by hand; nothing if there were none."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -13,17 +14,17 @@ from exovision.events.changes import find_moments
 from exovision.events.chemistry import Chemistry
 from exovision.events.dockings import Docking
 from exovision.events.estimates import estimate
+from exovision.events.examples import Examined, examine
 from exovision.events.hypotheses import Fit
-from exovision.events.hypothesis_fits import compare
 from exovision.events.identifiability import SPREADING, FateLimits, fate_limits
 from exovision.events.motion import Track
 from exovision.events.neighbours import Neighbours
 from exovision.events.observer import View, usual_auc
-from exovision.events.patches import Microscope, Place, place_moment, read_sequences
-from exovision.events.posterior import judge_fates
-from exovision.events.sequences import PatchSequence, Scenery, survey
+from exovision.events.patches import BATCH, Microscope, Place, place_moment, read_sequences
+from exovision.events.sequences import PatchSequence, Scenery
 from exovision.events.uptake import crossing, uptake_probability
 from exovision.events.verdicts import FATES, KINDS, Posterior, Verdict
+from exovision.events.weighing import FateNetwork, weigh
 from exovision.numerics.release import START
 from exovision.records import Movie
 from exovision.settings import EventSettings
@@ -31,7 +32,6 @@ from exovision.settings import EventSettings
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-CONTENT_MODELS = ("stays", "gone", "fades", "defocuses")
 UNTOLD = Posterior(dict.fromkeys(FATES, 0.0) | {"unresolved": 1.0}, float("nan"), "stays", "stays")
 GLOW_UM, GLOW_FRAMES = 1.0, 16
 """The glow of one fusion reaches so far and lasts so long."""
@@ -55,6 +55,10 @@ class Judge:
     fading : ndarray of shape (T,)
         Light left of common bleaching.
     settings : EventSettings
+    network : FateNetwork, optional
+        Weighs the special fates; without one the models of the light decide alone.
+    witness : callable, optional
+        Told of every moment that is judged.
     """
 
     movie: Movie
@@ -63,6 +67,8 @@ class Judge:
     chemistry: Chemistry
     fading: Floats
     settings: EventSettings
+    network: FateNetwork | None = None
+    witness: Callable[[Judge, Place, Examined], None] | None = None
 
     def limits(self, spots: pd.DataFrame, interval_s: float) -> dict[str, FateLimits]:
         """Return what could be told of the typical linked spot, by kind of event."""
@@ -136,7 +142,7 @@ class Judge:
             at_once=self.chemistry.dye.at_once,
         )
         neighbours = Neighbours(tracks, pixel_size_um=self.microscope.pixel_size_um, drift_um=drift_um)
-        found = [_beside(place, self.judge(place, patches, told), neighbours) for place, patches in sequences]
+        found = [_beside(place, verdict, neighbours) for place, verdict in self._judged(sequences, told)]
         found = _each_once(found, dockings)
         found = self._with_uptakes(dockings, found) if "uptake" in told else found
         return sorted(found, key=lambda verdict: (verdict.docking, verdict.frame, not verdict.ends))
@@ -156,23 +162,31 @@ class Judge:
                 ends[number] = _decided(ends.get(number, blank), "taken_up", probability, *when)
         return [*others, *ends.values()]
 
-    def judge(self, place: Place, patches: Mapping[str, PatchSequence], told: Sequence[str]) -> Verdict:
-        """Judge one moment; kinds that are not told count as unresolved."""
-        patch = patches["exosome"]
+    def _judged(
+        self, sequences: Iterator[tuple[Place, dict[str, PatchSequence]]], told: Sequence[str]
+    ) -> Iterator[tuple[Place, Verdict]]:
+        """Yield the verdict of every moment, judged in batches; kinds not told count as unresolved."""
         pixel = self.microscope.pixel_size_um
-        scenery = survey(patch)
-        fits = compare(patch, scenery, self.chemistry.dye, pixel_size_um=pixel)
-        content = None
-        if "content" in patches:
-            lumen = survey(patches["content"])
-            content = compare(
-                patches["content"], lumen, self.chemistry.dye, pixel_size_um=pixel, names=CONTENT_MODELS
-            )
-        posterior = judge_fates(fits, content, fusion_prior=self.settings.fusion_prior, shows=told)
+        while batch := list(islice(sequences, BATCH)):
+            examined = [examine(patches, self.chemistry.dye, pixel_size_um=pixel) for _, patches in batch]
+            posteriors = weigh(
+                examined, self.chemistry, shows=told, fusion_prior=self.settings.fusion_prior,
+                pixel_size_um=pixel, network=self.network,
+            )  # fmt: skip
+            for (place, _), moment, posterior in zip(batch, examined, posteriors):
+                if self.witness is not None:
+                    self.witness(self, place, moment)
+                yield place, self._decide(place, moment, posterior)
+
+    def _decide(self, place: Place, examined: Examined, posterior: Posterior) -> Verdict:
+        """Return what can be said of a moment."""
+        patch, scenery, fits = examined.patches["exosome"], examined.scenery, examined.fits
+        pixel = self.microscope.pixel_size_um
         fate, identifiable = call_fate(
             posterior, patch, scenery, self.chemistry, pixel_size_um=pixel, settings=self.settings
         )
         model = MODEL_OF.get(fate or "", posterior.best)
+        content = examined.content
         timed = content["gone"] if fate == "kiss_and_run" and content is not None else fits[model]
         shown, frame = fate in MODEL_OF, _frame_before(patch, timed, place)
         return Verdict(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from exovision.nets.fate_net import FateNet
 from exovision.nets.flows import FLOW_SCALE
 from exovision.nets.morphology import MorphologyNet
 from exovision.nets.unet import FlowUNet
@@ -58,6 +59,14 @@ def fresh_morphology(
     """Return an untrained morphology network whose weights depend on its shape and `seed` alone."""
     torch.manual_seed(seed)
     return MorphologyNet(roles, classes, widths)
+
+
+def fresh_fates(
+    classes: Sequence[str], numbers: int, roles: int, widths: Sequence[int], hidden: int, seed: int
+) -> FateNet:
+    """Return an untrained network of fates whose weights depend on its shape and `seed` alone."""
+    torch.manual_seed(seed)
+    return FateNet(classes, numbers, roles, widths, hidden)
 
 
 def class_loss(smoothing: float) -> Loss:

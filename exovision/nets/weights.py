@@ -11,13 +11,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from exovision.errors import InputError, OutputError
+from exovision.nets.fate_net import FateNet
 from exovision.nets.morphology import MorphologyNet
 from exovision.nets.unet import FlowUNet
 
-Network = TypeVar("Network", FlowUNet, MorphologyNet)
+Network = TypeVar("Network", FlowUNet, MorphologyNet, FateNet)
 
 
-def save(network: FlowUNet | MorphologyNet, path: Path, facts: Mapping[str, Any]) -> None:
+def save(network: FlowUNet | MorphologyNet | FateNet, path: Path, facts: Mapping[str, Any]) -> None:
     """Write the weights to `path` and architecture and `facts` to the JSON file of the same stem.
 
     Raises

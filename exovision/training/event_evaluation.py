@@ -1,0 +1,113 @@
+"""Figures of the network of fates on simulated moments that training never saw, beside the models alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+from exovision.events.examples import NUMBERS
+from exovision.events.weighing import CLASSES
+from exovision.nets.fate_judge import FateJudge
+from exovision.progress import Progress, silent
+from exovision.scoring.classifier import average_precision, calibration_error, roc_auc
+from exovision.training.event_examples import EventExamples
+from exovision.training.events import simulated_examples
+
+HELD_OUT_SEED = 601
+"""Added to the seed of the examples that training never draws from."""
+RARE = 0.01
+"""Recall is given at the ratio that so small a share of the other moments exceeds."""
+
+Figures = dict[str, float]
+
+
+def evaluate_events(
+    weights: Path,
+    folder: Path,
+    *,
+    movies: int = 20,
+    sets: int = 20,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> dict[str, Figures]:
+    """Judge moments that training never saw, and score fusion against all the rest.
+
+    Parameters
+    ----------
+    weights : Path
+        The network.
+    folder : Path
+        Where examples are kept.
+    movies, sets : int
+        Simulated movies and sets of 40 single events, of seeds that training does not use.
+    seed : int
+        Of training.
+    device : str
+        "auto", "cpu", "cuda", "cuda:N" or "mps".
+    progress : Progress
+        Called after every movie and set; may raise `Cancelled`.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        For movies and single events, of the network and of the models of the light alone: the figures of
+        `fusion_figures`.
+
+    Raises
+    ------
+    InputError
+        If the weights are damaged.
+    """
+    judge = FateJudge(weights, numbers=NUMBERS, classes=CLASSES, device=device)
+    held_out = simulated_examples(
+        folder, seed=seed + HELD_OUT_SEED, movies=movies, sets=sets, progress=progress
+    )
+    likely = judge.log_likelihoods(held_out.pictures.astype(np.float32))
+    figures = {}
+    for kind in ("movie", "single"):
+        chosen = np.char.startswith(held_out.groups, kind)
+        if not chosen.any():
+            continue
+        part = held_out.chosen(chosen)
+        figures[f"{kind}s, network"] = fusion_figures(part, network_scores(part, likely[chosen]))
+        figures[f"{kind}s, models alone"] = fusion_figures(part, model_scores(part))
+    return figures
+
+
+def network_scores(examples: EventExamples, likely: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability of fusion at the shares that the examples have, from log-likelihoods (N, K)."""
+    shares = np.array([np.mean(examples.classes == name) for name in CLASSES])
+    probability: NDArray[np.float64] = softmax(likely + np.log(np.maximum(shares, 1e-9)), axis=1)[:, 0]
+    return probability
+
+
+def model_scores(examples: EventExamples) -> NDArray[np.float64]:
+    """Return the probability of fusion at the examples' share from the models of the light alone."""
+    share = np.clip(np.mean(examples.classes == CLASSES[0]), 1e-9, 1 - 1e-9)
+    probability: NDArray[np.float64] = expit(examples.ratios + np.log(share / (1 - share)))
+    return probability
+
+
+def fusion_figures(examples: EventExamples, probability: NDArray[np.float64]) -> Figures:
+    """Score probabilities of fusion.
+
+    Returns
+    -------
+    dict
+        `moments` and how many are `fusions`; `auc`, `ap`, expected calibration error `ece`; and `recall` of
+        fusions where one in a hundred other moments is held for one.
+    """
+    true = examples.classes == CLASSES[0]
+    limit = np.quantile(probability[~true], 1 - RARE)
+    return {
+        "moments": float(len(true)),
+        "fusions": float(true.sum()),
+        "auc": roc_auc(probability, true),
+        "ap": average_precision(probability, true),
+        "ece": calibration_error(probability, true),
+        "recall": float(np.mean(probability[true] > limit)),
+    }

@@ -1,0 +1,283 @@
+"""Training of the network of fates on simulated moments, single events and whole movies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from exovision.errors import SettingsError
+from exovision.events.examples import NUMBERS, ROLES
+from exovision.events.weighing import CLASSES
+from exovision.io.folders import make_folder
+from exovision.nets import weights
+from exovision.nets.device import BatchRunner, resolve_device
+from exovision.nets.fate_net import FateNet
+from exovision.nets.training import Batch, Course, class_loss, fresh_fates, train
+from exovision.progress import Progress, silent
+from exovision.training.event_examples import EventExamples, join, read_examples, write_examples
+from exovision.training.movie_moments import movie_moments
+from exovision.training.single_moments import single_moments
+
+NAME = "events_embedded"
+MOVIE_STREAM, SINGLE_STREAM, BATCH_STREAM = 5, 6, 7
+SET_SIZE = 40
+"""Single events of one labelling, timing and light."""
+KEPT_APART = 6
+"""Every sixth movie or set is kept apart, to find the temperature."""
+TURNS = 8
+
+
+@dataclass(frozen=True)
+class EventTraining:
+    """What the network of fates learns from, and for how long.
+
+    Attributes
+    ----------
+    movies, sets : int
+        Simulated movies, and sets of 40 single events.
+    steps, batch : int
+        Batches, and moments in one.
+    movie_share : float
+        Share of the moments that come from movies.
+    learning_rate, weight_decay, averaging, smoothing
+        As for `exovision.nets.training.Course` and `class_loss`.
+    noise : float
+        Standard deviation of what is added to the numbers that the network is told.
+    seed : int
+        Fixes weights, simulation and batches.
+    widths, hidden
+        Of the network.
+    """
+
+    movies: int = 120
+    sets: int = 150
+    steps: int = 2500
+    batch: int = 96
+    movie_share: float = 0.6
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    averaging: float = 0.995
+    smoothing: float = 0.0
+    noise: float = 0.1
+    seed: int = 0
+    widths: tuple[int, ...] = (12, 20, 28)
+    hidden: int = 48
+
+
+def train_events(
+    out: Path,
+    *,
+    training: EventTraining | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Path:
+    """Train the network of fates and write `events_embedded.safetensors` and its JSON file.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for the weights and the examples, which take most of the time and are used again.
+    training : EventTraining, optional
+    device : str
+        "auto", "cpu", "cuda", "cuda:N" or "mps".
+    progress : Progress
+        Called after every movie, set and step; may raise `Cancelled`.
+
+    Returns
+    -------
+    Path
+        The weights.
+
+    Raises
+    ------
+    SettingsError
+        If there is nothing to learn from, or the device does not exist.
+    InputError
+        If examples that are there already are damaged.
+    OutputError
+        If `out` cannot be written to.
+    """
+    training = training or EventTraining()
+    resolve_device(device)
+    made = simulated_examples(
+        make_folder(out), seed=training.seed, movies=training.movies, sets=training.sets, progress=progress
+    )
+    network, facts = learn(made, training, device=device, progress=progress)
+    path = Path(out) / f"{NAME}.safetensors"
+    weights.save(network, path, facts)
+    return path
+
+
+def simulated_examples(
+    folder: Path, *, seed: int, movies: int, sets: int, progress: Progress = silent
+) -> EventExamples:
+    """Simulate movies and single events, and keep what the analysis sees of them.
+
+    Parameters
+    ----------
+    folder : Path
+        Examples that are there are used again.
+    seed : int
+        Movie i and set i depend on it and i alone.
+    movies, sets : int
+        How many; a set has 40 events of one labelling, timing and light.
+    progress : Progress
+        Called after every movie and set; may raise `Cancelled`.
+
+    Returns
+    -------
+    EventExamples
+        `groups` are named movie_0, …, single_0, ….
+
+    Raises
+    ------
+    SettingsError
+        If both numbers are 0.
+    InputError, OutputError
+        If files there are damaged, or cannot be written.
+    """
+    if movies + sets < 1:
+        raise SettingsError("training needs examples: ask for at least one movie or one set of events")
+
+    def one_movie(k: int) -> EventExamples:
+        return movie_moments(np.random.default_rng([seed, MOVIE_STREAM, k]), f"movie_{k}")
+
+    def one_set(k: int) -> EventExamples:
+        return single_moments(np.random.default_rng([seed, SINGLE_STREAM, k]), SET_SIZE, f"single_{k}")
+
+    kinds = {"movie": (movies, one_movie), "single": (sets, one_set)}
+    parts = []
+    for kind, (count, make) in kinds.items():
+        path = folder / f"{kind}_examples_{seed}_{count}.npz"
+        if count and not path.exists():
+            write_examples(_made(count, make, progress), path)
+        parts += [read_examples(path)] if count else []
+    return join(parts)
+
+
+def _made(count: int, make: Callable[[int], EventExamples], progress: Progress) -> EventExamples:
+    parts = []
+    for k in range(count):
+        parts.append(make(k))
+        progress("simulating", k + 1, count)
+    return join(parts)
+
+
+def learn(
+    examples: EventExamples, training: EventTraining, *, device: str = "auto", progress: Progress = silent
+) -> tuple[FateNet, dict[str, Any]]:
+    """Train a network on the examples; every sixth movie or set serves to find the temperature alone.
+
+    Parameters
+    ----------
+    examples : EventExamples
+    training, device, progress
+        As for `train_events`.
+
+    Returns
+    -------
+    network : FateNet
+        In evaluation mode, on the CPU.
+    facts : dict
+        What `exovision.nets.fate_judge` needs to know of it, and how it was trained.
+
+    Raises
+    ------
+    SettingsError
+        If a class has no example, or the device does not exist.
+    """
+    apart = kept_apart(examples)
+    own, others = examples.chosen(~apart), examples.chosen(apart)
+    missing = sorted(set(CLASSES) - set(own.classes.tolist()))
+    if missing:
+        raise SettingsError(f"training needs examples of {', '.join(missing)}; ask for more movies or sets")
+    network = fresh_fates(CLASSES, len(NUMBERS), len(ROLES), training.widths, training.hidden, training.seed)
+    chances = _chances(own, training.movie_share)
+    losses = train(
+        network,
+        _batches(own, chances, training),
+        Course(training.steps, training.learning_rate, training.weight_decay, training.averaging),
+        loss=class_loss(training.smoothing),
+        device=resolve_device(device),
+        progress=progress,
+    )
+    shares = {name: float(chances[own.classes == name].sum()) for name in CLASSES}
+    judged = others if len(others) else own
+    return network, {
+        "told": list(NUMBERS),
+        "shares": shares,
+        "temperature": _temperature(logits_of(network, judged), judged.classes),
+        "training": asdict(training),
+        "moments": len(own),
+        "last_loss": float(np.mean(losses[-100:])) if losses else None,
+    }
+
+
+def kept_apart(examples: EventExamples) -> NDArray[np.bool_]:
+    """Return which examples come from every sixth movie or set."""
+    numbers = np.array([int(group.rsplit("_", 1)[1]) for group in examples.groups], dtype=np.int64)
+    return np.asarray(numbers % KEPT_APART == KEPT_APART - 1)
+
+
+def logits_of(network: FateNet, examples: EventExamples) -> NDArray[np.float64]:
+    """Return the network's logits (N, K), computed on the CPU."""
+    runner = BatchRunner(network, resolve_device("cpu"), cpu_images=64)
+    logits: NDArray[np.float64] = runner.run(examples.pictures.astype(np.float32)).astype(np.float64)
+    return logits
+
+
+def _temperature(logits: NDArray[np.float64], classes: NDArray[np.str_]) -> float:
+    """Return what logits must be divided by to be likeliest (doi:10.48550/arXiv.1706.04599)."""
+    right = np.array([CLASSES.index(str(name)) for name in classes])
+
+    def surprise(log_temperature: float) -> float:
+        logs = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -float(logs[np.arange(len(right)), right].mean())
+
+    return float(np.exp(minimize_scalar(surprise, bounds=(-1.5, 1.5), method="bounded").x))
+
+
+def _chances(examples: EventExamples, movie_share: float) -> NDArray[np.float64]:
+    """Return how likely each example is drawn; movies and single events have their shares."""
+    filmed = np.char.startswith(examples.groups, "movie")
+    parts = [(filmed, movie_share), (~filmed, 1 - movie_share)]
+    chances = sum(share * part / part.sum() for part, share in parts if part.any())
+    return np.asarray(chances / np.sum(chances), dtype=np.float64)
+
+
+def _batches(
+    examples: EventExamples, chances: NDArray[np.float64], training: EventTraining
+) -> Callable[[int], Batch]:
+    targets = np.stack([examples.classes == name for name in CLASSES], axis=1).astype(np.float32)
+
+    def next_batch(step: int) -> Batch:
+        rng = np.random.default_rng([training.seed, BATCH_STREAM, step])
+        picked = rng.choice(len(examples), size=training.batch, p=chances)
+        images = examples.pictures[picked].astype(np.float32)
+        turns = rng.integers(TURNS, size=len(picked))
+        images = np.stack([turned(image, int(turn)) for image, turn in zip(images, turns)])
+        told = images[:, -1].reshape(len(images), -1)
+        told[:, 2 : len(NUMBERS)] += rng.normal(0, training.noise, (len(images), len(NUMBERS) - 2))
+        return images.astype(np.float32), targets[picked]
+
+    return next_batch
+
+
+def turned(image: NDArray[np.float32], turn: int) -> NDArray[np.float32]:
+    """Return one of the eight turns and mirror images of a moment (F, P, P), its normal turned with it."""
+    planes = np.rot90(image[:-1], turn % 4, axes=(1, 2))
+    y, x = (float(value) for value in image[-1].ravel()[:2])
+    for _ in range(turn % 4):
+        y, x = -x, y
+    if turn >= 4:
+        planes, x = planes[..., ::-1], -x
+    told = image[-1].copy()
+    told.ravel()[:2] = y, x
+    return np.concatenate([planes, told[None]])
