@@ -23,6 +23,7 @@ from exovision.events.examples import examine
 from exovision.events.judge import MODEL_OF, call_fate
 from exovision.events.verdicts import KINDS
 from exovision.events.weighing import weigh
+from exovision.pipeline import fate_network
 from exovision.settings import EventSettings
 from exovision.simulation.event_patches import event_patches
 from exovision.simulation.scene import Labels
@@ -35,8 +36,9 @@ PARAMETERS = ("diffusion_um2_s", "dequench_gain", "release_tau_s", "spread_fract
 def judged(moments, chemistry: Chemistry, pixel_um: float, settings: EventSettings):
     """Yield the fate that is called or None, the posterior and the estimates, as the analysis would."""
     posteriors = weigh(
-        moments, chemistry, shows=chemistry.shows, fusion_prior=settings.fusion_prior, pixel_size_um=pixel_um
-    )
+        moments, chemistry, shows=chemistry.shows, fusion_prior=settings.fusion_prior,
+        pixel_size_um=pixel_um, network=fate_network(settings, "cpu", print),
+    )  # fmt: skip
     for moment, posterior in zip(moments, posteriors):
         patch, scenery = moment.patches["exosome"], moment.scenery
         fate, _ = call_fate(posterior, patch, scenery, chemistry, pixel_size_um=pixel_um, settings=settings)
@@ -63,7 +65,8 @@ def run(arguments: argparse.Namespace) -> pd.DataFrame:
         bleach_tau_frames=(BLEACH_FRAMES,) * 2,
     )  # fmt: skip
     patches = event_patches(rng, conditions, arguments.events)
-    chemistry, settings = CHEMISTRIES[arguments.chemistry], EventSettings()
+    chemistry = CHEMISTRIES[arguments.chemistry]
+    settings = EventSettings(classifier=arguments.classifier)
     pixel = conditions.pixel_size_um
     parts = [cut_sequences(patches, i, rng, conditions, chemistry.dye) for i in range(arguments.events)]
     examine(parts[0], chemistry.dye, pixel_size_um=pixel)
@@ -116,6 +119,7 @@ def main() -> None:
     parser.add_argument("--chemistry", default="lipid_dye", choices=sorted(CHEMISTRIES))
     parser.add_argument("--interval-s", type=float, default=0.1)
     parser.add_argument("--neighbours", type=float, default=0.0)
+    parser.add_argument("--classifier", default=EventSettings().classifier, choices=("embedded", "none"))
     parser.add_argument("--out")
     arguments = parser.parse_args()
     table = run(arguments)

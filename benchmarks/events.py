@@ -5,7 +5,8 @@
     python benchmarks/events.py --parts nulls reversed --seeds 601 602
 
 Parts: `scenes` (each scene simulated, analysed, scored as `exovision score` does; beside it "a track that
-ends near a membrane is a fusion", and a logistic regression on the intensity trace alone; and the area under
+ends near a membrane is a fusion", a logistic regression on the intensity trace alone, and the models of the
+light without the network of fates; and the area under
 the curve of fusion against other losses, beside that of an observer who knows all but which it was), `nulls`
 (calls per cell and hour where nothing docks, where all vesicles are stuck or dye, and where the cells are
 those of another movie), `reversed` (movies run backwards must show no fusion), `grid` (the trace classifier
@@ -39,7 +40,8 @@ from event_baselines import (
 import exovision
 from exovision.io.labels_source import open_labels
 from exovision.io.tables import write_json
-from exovision.records import Movie
+from exovision.pipeline import reanalyse
+from exovision.records import Given, Movie
 from exovision.scoring.folders import Folder, load
 from exovision.scoring.point_events import counts_in_full, near_events
 from exovision.scoring.pooling import pool
@@ -106,6 +108,14 @@ def _analysed(movie: Movie, labels: str | None, out: Path) -> tuple[exovision.Re
     return result, seconds
 
 
+def _without_network(movie: Movie, result: exovision.Result) -> pd.DataFrame:
+    """Return the events that the models of the light find alone, in the same spots, tracks and cells."""
+    events = result.settings.events.model_copy(update={"classifier": "none"})
+    settings = result.settings.model_copy(update={"events": events})
+    given = Given(labels=result.labels, spots=result.spots)
+    return reanalyse(movie, settings, given, device="cpu").events
+
+
 def _read(folder: Path) -> Movie:
     facts = yaml.safe_load((folder / "truth" / "scene.yaml").read_text(encoding="utf-8"))
     chemistry = facts["exosomes"]["labels"]["chemistry"]
@@ -116,9 +126,11 @@ def _scenes(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     found = {}
     for name in options.scenes:
         scene = load_scene(name)
-        programs: dict[str, list[Any]] = {"exovision": [], "track end = fusion": [], "trace only": []}
+        programs: dict[str, list[Any]] = {
+            title: [] for title in ("exovision", "models alone", "track end = fusion", "trace only")
+        }
         cpu_s, judged, ideal = 0.0, 0, []
-        ranked: dict[str, list[Any]] = {"exovision": [], "trace only": []}
+        ranked: dict[str, list[Any]] = {"exovision": [], "models alone": [], "trace only": []}
         classifier = TraceClassifier.train(_conditions(scene), seed=TRAINING_SEED)
         for seed in options.seeds:
             folder = _made(scene, seed, work)
@@ -128,6 +140,7 @@ def _scenes(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             cpu_s, judged = cpu_s + seconds, judged + len(result.events)
             mine, truth = load(work / "result" / folder.name), load(folder / "truth")
             programs["exovision"].append((mine, truth))
+            alone = _without_network(movie, result)
             ends = track_ends(result.spots, movie.n_frames)
             simple = as_events(ends, np.full(len(ends), "fusion"))
             trace, inside = movie_traces(movie, ends)
@@ -135,11 +148,13 @@ def _scenes(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             began = onsets(trace, ends["frame"].to_numpy(dtype=np.int64))
             ends = ends.assign(frame=np.where(inside, began, ends["frame"]))
             traced = as_events(ends, np.where(likely > 0.5, "fusion", "loss_unresolved"))
-            for title, events in (("track end = fusion", simple), ("trace only", traced)):
+            others = {"models alone": alone, "track end = fusion": simple, "trace only": traced}
+            for title, events in others.items():
                 programs[title].append((replace(mine, tables={**mine.tables, "events": events}), truth))
             ideal += _ideal_aucs(truth.tables["events"], truth.tables["spots"], scene)
             for title, events in (
                 ("exovision", result.events),
+                ("models alone", alone),
                 ("trace only", traced.assign(p_fused=likely)),
             ):
                 ranked[title].append(_ranked(truth, result.spots, events))

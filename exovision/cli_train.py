@@ -79,6 +79,10 @@ def train_death(
 @train_app.command("events")
 def train_events(
     out: Out,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Output folder of `run` with events reviewed in the plugin, beside simulation."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from.")] = None,
     movies: Annotated[int | None, typer.Option(min=0, help="Simulated movies to learn from.")] = None,
     sets: Annotated[int | None, typer.Option(min=0, help="Sets of 40 simulated single events.")] = None,
@@ -96,10 +100,11 @@ def train_events(
     training = replace(training, **_given({"steps": steps, "movies": movies, "sets": sets}))
     with progress_bars() as watch:
         bar = watch("events")
-        weights = train(out, training=training, device=device, progress=bar)
+        weights = train(out, data=data, training=training, device=device, progress=bar)
         figures = evaluate_events(
-            weights, out, movies=test_movies, sets=test_sets, seed=seed, device=device, progress=bar
-        )
+            weights, out, data=data, movies=test_movies, sets=test_sets, seed=seed, device=device,
+            progress=bar,
+        )  # fmt: skip
     return _tell(weights, figures, "events.weights")
 
 

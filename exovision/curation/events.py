@@ -100,7 +100,7 @@ def rulings(spots: pd.DataFrame, annotations: Sequence[Annotation]) -> tuple[Rul
     """
     found = []
     for annotation in annotations:
-        if annotation.action == "rule" and (place := _place(spots, annotation)):
+        if annotation.action == "rule" and (place := place_of(spots, annotation)):
             values = annotation.values
             found.append(Ruling(place[0], values["kind"], *place[1:], values["holds"], values.get("ending")))
     return tuple(found)
@@ -119,7 +119,7 @@ def review_states(
     """
     states = pd.Series("", index=events.index, dtype="object")
     for annotation in annotations:
-        if annotation.action not in ("rule", "review") or not (place := _place(spots, annotation)):
+        if not (place := place_of(spots, annotation)):
             continue
         kind, (exosome_id, first, last) = annotation.values["kind"], place
         own = events["exosome_id"] == exosome_id
@@ -165,10 +165,18 @@ def _docking_before(events: pd.DataFrame, ending: Mapping[str, Any]) -> dict[str
     return {str(name): value for name, value in own.iloc[-1].items()}
 
 
-def _place(spots: pd.DataFrame, annotation: Annotation) -> tuple[int, int, int] | None:
-    """Return exosome, first and last frame of an annotation, None if its spots are gone or parted."""
-    rows = annotation.values["spots"]
-    if not set(rows) <= set(spots.index):
+def place_of(spots: pd.DataFrame, annotation: Annotation) -> tuple[int, int, int] | None:
+    """Return exosome, first and last frame of an event's annotation, None if its spots are gone or parted.
+
+    Parameters
+    ----------
+    spots : DataFrame
+        Corrected; the index names the rows.
+    annotation : Annotation
+        Any; those that name no spots have no place.
+    """
+    rows = annotation.values["spots"] if annotation.action in ("rule", "review") else []
+    if not rows or not set(rows) <= set(spots.index):
         return None
     first, last = (spots.loc[row] for row in rows)
     if pd.isna(first["exosome_id"]) or first["exosome_id"] != last["exosome_id"]:

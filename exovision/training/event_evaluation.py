@@ -13,8 +13,9 @@ from exovision.events.weighing import CLASSES
 from exovision.nets.fate_judge import FateJudge
 from exovision.progress import Progress, silent
 from exovision.scoring.classifier import average_precision, calibration_error, roc_auc
-from exovision.training.event_examples import EventExamples
-from exovision.training.events import simulated_examples
+from exovision.training.event_examples import EventExamples, join
+from exovision.training.events import kept_apart, simulated_examples
+from exovision.training.reviewed_moments import reviewed_moments
 
 HELD_OUT_SEED = 601
 """Added to the seed of the examples that training never draws from."""
@@ -28,6 +29,7 @@ def evaluate_events(
     weights: Path,
     folder: Path,
     *,
+    data: Path | None = None,
     movies: int = 20,
     sets: int = 20,
     seed: int = 0,
@@ -42,6 +44,8 @@ def evaluate_events(
         The network.
     folder : Path
         Where examples are kept.
+    data : Path, optional
+        Reviewed events, see `exovision.training.reviewed_moments`; those that training kept apart are judged.
     movies, sets : int
         Simulated movies and sets of 40 single events, of seeds that training does not use.
     seed : int
@@ -54,8 +58,8 @@ def evaluate_events(
     Returns
     -------
     dict of str to dict of str to float
-        For movies and single events, of the network and of the models of the light alone: the figures of
-        `fusion_figures`.
+        For movies, single and reviewed events, of the network and of the models of the light alone: the
+        figures of `fusion_figures`.
 
     Raises
     ------
@@ -66,15 +70,17 @@ def evaluate_events(
     held_out = simulated_examples(
         folder, seed=seed + HELD_OUT_SEED, movies=movies, sets=sets, progress=progress
     )
+    if data is not None:
+        reviewed = join(reviewed_moments(data, progress))
+        held_out = join([held_out, reviewed.chosen(kept_apart(reviewed))])
     likely = judge.log_likelihoods(held_out.pictures.astype(np.float32))
     figures = {}
-    for kind in ("movie", "single"):
-        chosen = np.char.startswith(held_out.groups, kind)
-        if not chosen.any():
-            continue
-        part = held_out.chosen(chosen)
-        figures[f"{kind}s, network"] = fusion_figures(part, network_scores(part, likely[chosen]))
-        figures[f"{kind}s, models alone"] = fusion_figures(part, model_scores(part))
+    for kind in ("movie", "single", "reviewed"):
+        chosen = held_out.of_kind(kind)
+        if chosen.any():
+            part = held_out.chosen(chosen)
+            figures[f"{kind} moments, network"] = fusion_figures(part, network_scores(part, likely[chosen]))
+            figures[f"{kind} moments, models alone"] = fusion_figures(part, model_scores(part))
     return figures
 
 
@@ -102,12 +108,12 @@ def fusion_figures(examples: EventExamples, probability: NDArray[np.float64]) ->
         fusions where one in a hundred other moments is held for one.
     """
     true = examples.classes == CLASSES[0]
-    limit = np.quantile(probability[~true], 1 - RARE)
+    limit = np.quantile(probability[~true], 1 - RARE) if not true.all() else np.nan
     return {
         "moments": float(len(true)),
         "fusions": float(true.sum()),
         "auc": roc_auc(probability, true),
         "ap": average_precision(probability, true),
         "ece": calibration_error(probability, true),
-        "recall": float(np.mean(probability[true] > limit)),
+        "recall": float(np.mean(probability[true] > limit)) if true.any() else float("nan"),
     }

@@ -42,6 +42,10 @@ class EventExamples:
         """Return the examples where `mask` is true."""
         return EventExamples(self.pictures[mask], self.classes[mask], self.ratios[mask], self.groups[mask])
 
+    def of_kind(self, kind: str) -> Mask:
+        """Return which examples belong to the groups named `kind`_0, `kind`_1, …."""
+        return np.asarray(np.char.startswith(self.groups, f"{kind}_"))
+
 
 def join(parts: Sequence[EventExamples]) -> EventExamples:
     """Return all examples of one or more sets."""

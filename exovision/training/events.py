@@ -23,6 +23,7 @@ from exovision.nets.training import Batch, Course, class_loss, fresh_fates, trai
 from exovision.progress import Progress, silent
 from exovision.training.event_examples import EventExamples, join, read_examples, write_examples
 from exovision.training.movie_moments import movie_moments
+from exovision.training.reviewed_moments import reviewed_moments
 from exovision.training.single_moments import single_moments
 
 NAME = "events_embedded"
@@ -44,8 +45,9 @@ class EventTraining:
         Simulated movies, and sets of 40 single events.
     steps, batch : int
         Batches, and moments in one.
-    movie_share : float
-        Share of the moments that come from movies.
+    movie_share, reviewed_share : float
+        Share of the simulated moments that come from movies; and how many reviewed ones there are for each
+        simulated one.
     learning_rate, weight_decay, averaging, smoothing
         As for `exovision.nets.training.Course` and `class_loss`.
     noise : float
@@ -56,11 +58,12 @@ class EventTraining:
         Of the network.
     """
 
-    movies: int = 120
-    sets: int = 150
+    movies: int = 100
+    sets: int = 60
     steps: int = 2500
     batch: int = 96
     movie_share: float = 0.6
+    reviewed_share: float = 0.4
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     averaging: float = 0.995
@@ -74,6 +77,7 @@ class EventTraining:
 def train_events(
     out: Path,
     *,
+    data: Path | None = None,
     training: EventTraining | None = None,
     device: str = "auto",
     progress: Progress = silent,
@@ -84,6 +88,8 @@ def train_events(
     ----------
     out : Path
         Folder for the weights and the examples, which take most of the time and are used again.
+    data : Path, optional
+        Output folder of `exovision run` with reviewed events, to learn from besides simulation.
     training : EventTraining, optional
     device : str
         "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -100,18 +106,19 @@ def train_events(
     SettingsError
         If there is nothing to learn from, or the device does not exist.
     InputError
-        If examples that are there already are damaged.
+        If examples that are there already are damaged, or nothing in `data` was reviewed.
     OutputError
         If `out` cannot be written to.
     """
     training = training or EventTraining()
     resolve_device(device)
+    reviewed = [] if data is None else reviewed_moments(data, progress)
     made = simulated_examples(
         make_folder(out), seed=training.seed, movies=training.movies, sets=training.sets, progress=progress
     )
-    network, facts = learn(made, training, device=device, progress=progress)
+    network, facts = learn(join([made, *reviewed]), training, device=device, progress=progress)
     path = Path(out) / f"{NAME}.safetensors"
-    weights.save(network, path, facts)
+    weights.save(network, path, {**facts, "reviewed": sum(map(len, reviewed))})
     return path
 
 
@@ -173,7 +180,7 @@ def _made(count: int, make: Callable[[int], EventExamples], progress: Progress) 
 def learn(
     examples: EventExamples, training: EventTraining, *, device: str = "auto", progress: Progress = silent
 ) -> tuple[FateNet, dict[str, Any]]:
-    """Train a network on the examples; every sixth movie or set serves to find the temperature alone.
+    """Train a network; every sixth movie, set and reviewed moment serves to find the temperature alone.
 
     Parameters
     ----------
@@ -199,7 +206,7 @@ def learn(
     if missing:
         raise SettingsError(f"training needs examples of {', '.join(missing)}; ask for more movies or sets")
     network = fresh_fates(CLASSES, len(NUMBERS), len(ROLES), training.widths, training.hidden, training.seed)
-    chances = _chances(own, training.movie_share)
+    chances = _chances(own, training)
     losses = train(
         network,
         _batches(own, chances, training),
@@ -221,7 +228,7 @@ def learn(
 
 
 def kept_apart(examples: EventExamples) -> NDArray[np.bool_]:
-    """Return which examples come from every sixth movie or set."""
+    """Return which examples come from every sixth movie or set, and every sixth reviewed one."""
     numbers = np.array([int(group.rsplit("_", 1)[1]) for group in examples.groups], dtype=np.int64)
     return np.asarray(numbers % KEPT_APART == KEPT_APART - 1)
 
@@ -244,12 +251,17 @@ def _temperature(logits: NDArray[np.float64], classes: NDArray[np.str_]) -> floa
     return float(np.exp(minimize_scalar(surprise, bounds=(-1.5, 1.5), method="bounded").x))
 
 
-def _chances(examples: EventExamples, movie_share: float) -> NDArray[np.float64]:
-    """Return how likely each example is drawn; movies and single events have their shares."""
-    filmed = np.char.startswith(examples.groups, "movie")
-    parts = [(filmed, movie_share), (~filmed, 1 - movie_share)]
-    chances = sum(share * part / part.sum() for part, share in parts if part.any())
-    return np.asarray(chances / np.sum(chances), dtype=np.float64)
+def _chances(examples: EventExamples, training: EventTraining) -> NDArray[np.float64]:
+    """Return how likely each example is drawn; every kind of examples that there is has its share."""
+    shares = {
+        "reviewed": training.reviewed_share,
+        "movie": training.movie_share,
+        "single": 1 - training.movie_share,
+    }
+    kinds = {kind: examples.of_kind(kind) for kind in shares}
+    parts = [shares[kind] * mask / mask.sum() for kind, mask in kinds.items() if mask.any()]
+    chances = np.sum(parts, axis=0)
+    return np.asarray(chances / chances.sum(), dtype=np.float64)
 
 
 def _batches(

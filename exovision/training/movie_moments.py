@@ -33,7 +33,7 @@ FRAMES, WIDTH_PX, CELLS = 180, 224, 3
 DWELL_FRAMES = 50.0
 ARRIVALS = 1.2
 """Dockings per cell and second at ten frames a second."""
-BACKWARDS = 0.25
+BACKWARDS = 0.2
 """Share of the movies that run backwards: nothing fuses in them, whatever it looks like."""
 EARLY, LATE, STEP = 4, 4, 3
 """A moment may be about what happened so many frames before its first sign, or after its last."""
@@ -53,6 +53,12 @@ class Recorder:
         self.pictures.append(seen.astype(np.float16))
         self.moments.append(place.moment)
         self.ratios.append(model_ratio(examined))
+
+    def examples(self, classes: NDArray[np.str_], group: str) -> EventExamples:
+        """Return the moments, of classes (N,), as examples of one group."""
+        frames = len(ROLES) * (FRAMES_BEFORE + FRAMES_AFTER) + 1
+        pictures = np.array(self.pictures, dtype=np.float16).reshape(-1, frames, SIZE_PX, SIZE_PX)
+        return EventExamples(pictures, classes, np.array(self.ratios), np.full(len(classes), group))
 
 
 def movie_moments(rng: np.random.Generator, group: str) -> EventExamples:
@@ -84,16 +90,14 @@ def movie_moments(rng: np.random.Generator, group: str) -> EventExamples:
         if not backwards:
             classes = _classes(recorder.moments, load(folder / "truth").tables, result.spots)
         movie.source.close()
-    frames = len(ROLES) * (FRAMES_BEFORE + FRAMES_AFTER) + 1
-    pictures = np.array(recorder.pictures, dtype=np.float16).reshape(-1, frames, SIZE_PX, SIZE_PX)
-    return EventExamples(pictures, classes, np.array(recorder.ratios), np.full(len(classes), group))
+    return recorder.examples(classes, group)
 
 
 def _scene(rng: np.random.Generator) -> Scene:
     """Draw a burst of one labelling, timing and light, in which much happens to docked exosomes."""
     interval_s = float(np.exp(rng.uniform(np.log(0.05), np.log(1.0))))
     name = str(rng.choice(CHEMISTRY_NAMES))
-    fusing = float(rng.choice([0.1, 0.5, 2.0]))
+    fusing = float(rng.choice([0.3, 1.5, 4.0]))
     rate = 3600 * ARRIVALS * 0.1 / interval_s
     return Scene(
         name="moments",

@@ -91,7 +91,7 @@ def test_training_writes_weights_that_can_be_judged_with_and_is_repeatable(folde
     record = json.loads(first.with_suffix(".json").read_text())
     assert record["told"] == list(NUMBERS) and sum(record["shares"].values()) == pytest.approx(1)
     figures = evaluate_events(first, folder, movies=0, sets=1, seed=-600, device="cpu")
-    assert set(figures) == {"singles, network", "singles, models alone"}
+    assert set(figures) == {"single moments, network", "single moments, models alone"}
     bytes_before = first.read_bytes()
     assert train_events(folder, training=training, device="cpu").read_bytes() == bytes_before
 

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+import exovision
+from exovision.curation.annotations import FILE, write_annotations
+from exovision.curation.events import accept_event, delete_event, relabel_event
+from exovision.errors import InputError
+from exovision.io.labels_source import open_labels
+from exovision.io.results import open_result
+from exovision.simulation.movie import simulate, write
+from exovision.simulation.scene import load_scene
+from exovision.training.event_examples import join
+from exovision.training.reviewed_moments import reviewed_moments
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The results of a short burst in which many dockings end."""
+    folder = tmp_path_factory.mktemp("reviewed")
+    scene = load_scene("fates")
+    imaging = scene.imaging.model_copy(update={"frames": 90, "shape_px": (160, 160)})
+    cells = scene.cells.model_copy(update={"count": 2})
+    exosomes = scene.exosomes.model_copy(update={"dwell_long_s": 3.0, "dockings_per_cell_hour": 6000.0})
+    changed = scene.model_copy(update={"imaging": imaging, "cells": cells, "exosomes": exosomes})
+    write(simulate(changed, seed=11), folder)
+    movie = exovision.read(folder / "movie.ome.tif")
+    labels = open_labels(folder / "truth" / "cell_labels.ome.tif", movie)
+    settings = exovision.Settings.from_mapping({"events": {"docked_min_s": 1.0, "chemistry": "lipid_dye"}})
+    exovision.analyse(movie, settings, labels=labels, device="cpu").save(folder / "out" / "movie")
+    return folder / "out"
+
+
+def endings(stored):
+    events = stored.events
+    ends = events[events["kind"].isin(["fusion", "loss_unresolved"]).to_numpy(dtype=bool)]
+    docked = events.loc[events["kind"] == "docking", "exosome_id"]
+    return ends[ends["exosome_id"].isin(docked).to_numpy(dtype=bool)].to_dict("records")
+
+
+def review(results, stored, annotations):
+    write_annotations(annotations, results / "movie" / FILE, n_spots=len(stored.spots))
+    return join(reviewed_moments(results))
+
+
+def test_what_was_accepted_and_relabelled_becomes_examples_and_the_last_word_counts(results):
+    stored = open_result(results / "movie")
+    first, second, *_ = [row for row in endings(stored) if row["kind"] == "loss_unresolved"]
+    accepted = accept_event(stored.spots, first)
+    fused = relabel_event(stored.events, stored.spots, second, "fusion")
+    found = review(results, stored, [accepted, *fused])
+    assert sorted(found.classes) == ["fused", "rest"]
+    assert sorted(found.groups) == ["reviewed_0", "reviewed_1"]
+    assert np.isfinite(found.pictures[:, 7, 8, 8]).all()
+    gone = relabel_event(stored.events, stored.spots, second, "detachment")
+    assert sorted(review(results, stored, [accepted, *fused, *gone]).classes) == ["rest", "rest"]
+
+
+def test_a_docking_that_was_denied_is_an_example_of_the_rest(results):
+    stored = open_result(results / "movie")
+    lost = endings(stored)[0]
+    dockings = stored.events[stored.events["kind"] == "docking"]
+    docking = dockings[dockings["exosome_id"] == lost["exosome_id"]].iloc[-1].to_dict()
+    found = review(results, stored, [delete_event(stored.events, stored.spots, docking)])
+    assert set(found.classes) == {"rest"}
+
+
+def test_results_that_nobody_reviewed_are_an_error_that_says_what_to_do(results):
+    (results / "movie" / FILE).unlink(missing_ok=True)
+    with pytest.raises(InputError, match="review the ends of dockings"):
+        reviewed_moments(results)
+
+
+def test_a_movie_that_is_gone_is_named(results, tmp_path):
+    stored = open_result(results / "movie")
+    accepted = accept_event(stored.spots, endings(stored)[0])
+    write_annotations([accepted], results / "movie" / FILE, n_spots=len(stored.spots))
+    moved = results.parent / "movie.ome.tif"
+    moved.rename(tmp_path / "elsewhere.tif")
+    try:
+        with pytest.raises(InputError, match="the movie is needed to learn from it"):
+            reviewed_moments(results)
+    finally:
+        (tmp_path / "elsewhere.tif").rename(moved)
