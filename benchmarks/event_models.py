@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> pd.DataFrame:
     )  # fmt: skip
     patches = event_patches(rng, conditions, arguments.events)
     chemistry = CHEMISTRIES[arguments.chemistry]
-    settings = EventSettings(classifier=arguments.classifier)
+    settings = EventSettings(weights=arguments.weights)
     pixel = conditions.pixel_size_um
     parts = [cut_sequences(patches, i, rng, conditions, chemistry.dye) for i in range(arguments.events)]
     examine(parts[0], chemistry.dye, pixel_size_um=pixel)
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--chemistry", default="lipid_dye", choices=sorted(CHEMISTRIES))
     parser.add_argument("--interval-s", type=float, default=0.1)
     parser.add_argument("--neighbours", type=float, default=0.0)
-    parser.add_argument("--classifier", default=EventSettings().classifier, choices=("embedded", "none"))
+    parser.add_argument("--weights", help="a network of `exovision train events` beside the models")
     parser.add_argument("--out")
     arguments = parser.parse_args()
     table = run(arguments)

@@ -61,6 +61,7 @@ SCENES = ("fusion", "fates", "fusion_flat", "fusion_slow", "dual", "phluorin")
 NULLS = ("null", "stuck", "dye_only", "shuffled")
 TRAINING_SEED, GRID_SEED = 801, 802
 LOSSES = ("fusion", "hemifusion", "kiss_and_run", "detachment", "loss_unresolved", "uptake")
+SIMPLER = ("models alone", "track end = fusion", "trace only")
 SHOWN = ("precision", "recall", "false_per_cell_h")
 WHOLE = (
     *("docking.f1", "docking.dwell_bias", "loss.unresolved_where_not_identifiable"),
@@ -100,9 +101,13 @@ def _made(scene: Scene, seed: int, work: Path) -> Path:
     return folder
 
 
-def _analysed(movie: Movie, labels: str | None, out: Path) -> tuple[exovision.Result, float]:
+def _analysed(
+    movie: Movie, labels: str | None, out: Path, weights: str | None
+) -> tuple[exovision.Result, float]:
+    settings = exovision.Settings.from_mapping({"events": {"weights": weights}})
     started = time.process_time()
-    result = exovision.analyse(movie, labels=open_labels(labels, movie) if labels else None, device="cpu")
+    given = open_labels(labels, movie) if labels else None
+    result = exovision.analyse(movie, settings, labels=given, device="cpu")
     seconds = time.process_time() - started
     result.save(out)
     return result, seconds
@@ -110,7 +115,7 @@ def _analysed(movie: Movie, labels: str | None, out: Path) -> tuple[exovision.Re
 
 def _without_network(movie: Movie, result: exovision.Result) -> pd.DataFrame:
     """Return the events that the models of the light find alone, in the same spots, tracks and cells."""
-    events = result.settings.events.model_copy(update={"classifier": "none"})
+    events = result.settings.events.model_copy(update={"weights": None})
     settings = result.settings.model_copy(update={"events": events})
     given = Given(labels=result.labels, spots=result.spots)
     return reanalyse(movie, settings, given, device="cpu").events
@@ -126,17 +131,15 @@ def _scenes(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     found = {}
     for name in options.scenes:
         scene = load_scene(name)
-        programs: dict[str, list[Any]] = {
-            title: [] for title in ("exovision", "models alone", "track end = fusion", "trace only")
-        }
+        programs: dict[str, list[Any]] = {title: [] for title in ("exovision", *SIMPLER)}
         cpu_s, judged, ideal = 0.0, 0, []
-        ranked: dict[str, list[Any]] = {"exovision": [], "models alone": [], "trace only": []}
+        ranked: dict[str, list[Any]] = {title: [] for title in programs if title != SIMPLER[1]}
         classifier = TraceClassifier.train(_conditions(scene), seed=TRAINING_SEED)
         for seed in options.seeds:
             folder = _made(scene, seed, work)
             labels = str(folder / "truth" / "cell_labels.ome.tif") if options.given_labels else None
             movie = _read(folder)
-            result, seconds = _analysed(movie, labels, work / "result" / folder.name)
+            result, seconds = _analysed(movie, labels, work / "result" / folder.name, options.weights)
             cpu_s, judged = cpu_s + seconds, judged + len(result.events)
             mine, truth = load(work / "result" / folder.name), load(folder / "truth")
             programs["exovision"].append((mine, truth))
@@ -148,8 +151,7 @@ def _scenes(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             began = onsets(trace, ends["frame"].to_numpy(dtype=np.int64))
             ends = ends.assign(frame=np.where(inside, began, ends["frame"]))
             traced = as_events(ends, np.where(likely > 0.5, "fusion", "loss_unresolved"))
-            others = {"models alone": alone, "track end = fusion": simple, "trace only": traced}
-            for title, events in others.items():
+            for title, events in zip(SIMPLER, (alone, simple, traced)):
                 programs[title].append((replace(mine, tables={**mine.tables, "events": events}), truth))
             ideal += _ideal_aucs(truth.tables["events"], truth.tables["spots"], scene)
             for title, events in (
@@ -258,7 +260,7 @@ def _nulls(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         hours = 0.0
         for seed in options.seeds:
             movie, labels = _null_movie(name, seed, work, given=options.given_labels)
-            result, _ = _analysed(movie, labels, work / "null" / f"{name}_{seed}")
+            result, _ = _analysed(movie, labels, work / "null" / f"{name}_{seed}", options.weights)
             interval = np.median(np.diff(movie.role_times_s("cell")))
             hours += len(result.cells) * float(interval) / 3600
             for kind in counts:
@@ -313,7 +315,7 @@ def _reversed(options: argparse.Namespace, work: Path) -> dict[str, Any]:
                 name=f"{name}_{seed}_reversed",
             )
             backward = replace(backward, facts=forward.facts)
-            result, _ = _analysed(backward, None, work / "reversed" / backward.name)
+            result, _ = _analysed(backward, None, work / "reversed" / backward.name, options.weights)
             for kind, count in result.events["kind"].value_counts().items():
                 calls[str(kind)] = calls.get(str(kind), 0) + int(count)
         found[name] = calls
@@ -387,6 +389,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--nulls", nargs="+", choices=NULLS, default=NULLS)
     parser.add_argument("--given-labels", action="store_true", help="the true labels instead of segmentation")
     parser.add_argument("--grid-events", type=int, default=400)
+    parser.add_argument("--weights", help="a network of `exovision train events` for exovision to use")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--work", type=Path, help="keep movies and results here; made movies are used again")
     return parser.parse_args()

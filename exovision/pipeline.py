@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,6 @@ from exovision.exosomes.detection import Detector
 from exovision.exosomes.linking import link
 from exovision.exosomes.motion import summarise
 from exovision.methods import Segmenter
-from exovision.nets.shipped import event_weights
 from exovision.progress import Progress, silent
 from exovision.records import Given, LabelStack, Movie
 from exovision.result import Result
@@ -250,11 +250,11 @@ def _judge(sweep: Sweep, bleaching: Mapping[str, Any]) -> tuple[Judge | None, li
 
 def fate_network(settings: EventSettings, device: str, note: Callable[[str], None]) -> FateNetwork | None:
     """Return the network of fates that the settings ask for, None if they ask for none."""
-    if settings.classifier == "none":
+    if settings.weights is None:
         return None
     from exovision.nets.fate_judge import FateJudge
 
-    return FateJudge(event_weights(settings), numbers=NUMBERS, classes=CLASSES, device=device, note=note)
+    return FateJudge(Path(settings.weights), numbers=NUMBERS, classes=CLASSES, device=device, note=note)
 
 
 def microscope_of(detector: Detector, settings: Settings, pixel_size_um: float) -> Microscope:

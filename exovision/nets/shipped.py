@@ -8,9 +8,9 @@ from pathlib import Path
 import exovision_models
 
 from exovision.errors import InputError
-from exovision.settings import CellSettings, DeathSettings, EventSettings, Settings
+from exovision.settings import CellSettings, DeathSettings, Settings
 
-CELLS, DEATH, EVENTS = "cells_embedded", "death_embedded", "events_embedded"
+CELLS, DEATH = "cells_embedded", "death_embedded"
 
 
 def cell_weights(settings: CellSettings) -> Path:
@@ -33,17 +33,6 @@ def death_weights(settings: DeathSettings) -> Path:
         If the shipped file is missing or damaged.
     """
     return _own_or_shipped(settings.weights, DEATH)
-
-
-def event_weights(settings: EventSettings) -> Path:
-    """Return the weights file of the network of fates: the user's own, else the shipped one.
-
-    Raises
-    ------
-    InputError
-        If the shipped file is missing or damaged.
-    """
-    return _own_or_shipped(settings.weights, EVENTS)
 
 
 def _own_or_shipped(own: str | None, name: str) -> Path:
@@ -72,7 +61,7 @@ def weights_used(settings: Settings, *, labels: bool = False) -> dict[str, str]:
     finds = settings.cells.segmenter == "embedded" and not labels
     paths = [cell_weights(settings.cells)] if finds else []
     paths += [death_weights(settings.death)] if settings.death.morphology == "embedded" else []
-    paths += [event_weights(settings.events)] if settings.events.classifier == "embedded" else []
+    paths += [Path(settings.events.weights)] if settings.events.weights is not None else []
     return {path.stem: _digest(path) for path in paths}
 
 

@@ -58,7 +58,7 @@ class EventTraining:
         Of the network.
     """
 
-    movies: int = 100
+    movies: int = 300
     sets: int = 60
     steps: int = 2500
     batch: int = 96

@@ -5,8 +5,15 @@ import exovision
 from exovision.curation.annotations import FILE, write_annotations
 from exovision.curation.events import accept_event, delete_event, relabel_event
 from exovision.errors import InputError
+from exovision.events.examples import NUMBERS, ROLES
+from exovision.events.weighing import CLASSES
 from exovision.io.labels_source import open_labels
 from exovision.io.results import open_result
+from exovision.nets import weights
+from exovision.nets.shipped import weights_used
+from exovision.nets.training import fresh_fates
+from exovision.pipeline import reanalyse
+from exovision.records import Given
 from exovision.simulation.movie import simulate, write
 from exovision.simulation.scene import load_scene
 from exovision.training.event_examples import join
@@ -81,3 +88,18 @@ def test_a_movie_that_is_gone_is_named(results, tmp_path):
             reviewed_moments(results)
     finally:
         (tmp_path / "elsewhere.tif").rename(moved)
+
+
+def test_a_network_that_the_settings_name_weighs_the_fates_and_is_recorded(results, tmp_path):
+    stored = open_result(results / "movie")
+    path = tmp_path / "w.safetensors"
+    facts = {"told": list(NUMBERS), "temperature": 1.0, "shares": dict.fromkeys(CLASSES, 0.25)}
+    weights.save(fresh_fates(CLASSES, len(NUMBERS), len(ROLES), (4, 4, 4), 8, 0), path, facts)
+    events = stored.settings.events.model_copy(update={"weights": str(path)})
+    settings = stored.settings.model_copy(update={"events": events})
+    given = Given(labels=stored.labels, spots=stored.spots)
+    result = reanalyse(stored.movie, settings, given, device="cpu")
+    said = result.events["fusion_log_likelihood_ratio"].dropna()
+    assert len(said) and (said.abs() < 3).all()  # It knows nothing; the models are sure.
+    assert stored.events["fusion_log_likelihood_ratio"].abs().max() > 5
+    assert list(weights_used(settings, labels=True)) == ["w"]
