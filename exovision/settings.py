@@ -205,6 +205,14 @@ class ReportSettings(Stage):
     deaths: int = Field(6, ge=0, description="deaths shown as strips of crops")
 
 
+class SavingSettings(Stage):
+    """What is saved beside the usual files."""
+
+    zarr_labels: Literal["none", "0.4", "0.5"] = Field(
+        "none", description="version of OME-Zarr in which label images are saved too (cell_labels.ome.zarr)"
+    )
+
+
 class Settings(Stage):
     """All settings of an analysis."""
 
@@ -217,6 +225,7 @@ class Settings(Stage):
     death: DeathSettings = DeathSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     report: ReportSettings = ReportSettings()
+    saving: SavingSettings = SavingSettings()
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Settings:

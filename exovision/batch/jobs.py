@@ -10,6 +10,7 @@ from typing import Any
 from exovision.errors import SettingsError
 from exovision.io.discovery import MovieEntry, find_movies
 from exovision.io.folder_source import list_images
+from exovision.io.formats import content_of
 from exovision.io.labels_source import labels_path, open_labels
 from exovision.io.movies import read
 from exovision.io.samples import SampleSheet, read_samples
@@ -83,9 +84,9 @@ class Job:
         return movie, open_labels(options.labels, movie) if options.labels else None
 
     def sources(self) -> list[Path]:
-        """Return the files that the movie and its labels are read from."""
+        """Return the files and folders that the movie and its labels are read from."""
         entry, options = self.entry, self.options
-        files = [entry.path]
+        files = content_of(entry.path)
         if options.pattern is not None and entry.path.is_dir():
             images = list_images(entry.path, options.pattern)
             files = [image.path for image in images if image.position == (entry.position or "")]

@@ -14,10 +14,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from exovision.errors import InputError, SettingsError
+from exovision.io.formats import TIFF, is_movie_file, is_zarr
 from exovision.io.metadata import Metadata
-from exovision.io.tiff_source import Stack, open_tiff
+from exovision.io.stack import Stack
+from exovision.io.tiff_source import open_tiff
 
-SUFFIXES = (".tif", ".tiff", ".btf")
 _MOST_GAPS = 20
 _GROUPS = ("t", "c", "z", "p", "well")
 
@@ -34,11 +35,14 @@ class Image:
         Its tokens of the groups t, c, z; empty where the pattern has none.
     position : str
         Its well and position, such as `B02_p003`; empty if the pattern names neither.
+    well : str
+        Its well; empty if the pattern names none.
     """
 
     path: Path
     place: tuple[str, str, str]
     position: str
+    well: str
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -63,7 +67,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def walk(root: Path, *, skip: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Yield the image files below a folder in the order of their names, following links once.
+    """Yield the movie files and Zarr folders below a folder in the order of names, following links once.
 
     Hidden files are left out, and so are folders named in `skip` and the outputs of exovision.
     """
@@ -76,16 +80,20 @@ def walk(root: Path, *, skip: frozenset[str] = frozenset()) -> Iterator[Path]:
             folders[:] = []
             continue
         seen.add(real)
-        yield from (here / name for name in sorted(files) if _is_image(name))
+        yield from (here / name for name in sorted(files) if is_movie_file(name))
+        zarrs = [name for name in folders if is_zarr(here / name)]
+        folders[:] = [name for name in folders if name not in zarrs]
+        yield from (here / name for name in zarrs)
 
 
 def images_in(folder: Path) -> Iterator[Path]:
     """Yield the image files that lie in a folder itself, in the order of their names."""
-    yield from (path for path in sorted(folder.iterdir()) if _is_image(path.name) and path.is_file())
+    yield from (path for path in sorted(folder.iterdir()) if _is_image(path) and path.is_file())
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+def _is_image(path: Path) -> bool:
+    name = path.name
+    return name.lower().endswith(TIFF.suffixes) and not name.startswith(".")
 
 
 def list_images(folder: Path, pattern: str) -> list[Image]:
@@ -100,17 +108,17 @@ def list_images(folder: Path, pattern: str) -> list[Image]:
         If the pattern is wrong.
     """
     compiled = compile_pattern(pattern)
-    files = walk(folder) if "/" in pattern else images_in(folder)
+    files = filter(_is_image, walk(folder)) if "/" in pattern else images_in(folder)
     matches = ((path, compiled.search(path.relative_to(folder).as_posix())) for path in files)
     return [Image(path, *_tokens(match)) for path, match in matches if match]
 
 
-def _tokens(match: re.Match[str]) -> tuple[tuple[str, str, str], str]:
+def _tokens(match: re.Match[str]) -> tuple[tuple[str, str, str], str, str]:
     found = {name: token or "" for name, token in match.groupdict().items()}
     p = found.get("p", "")
-    parts = (found.get("well", ""), f"p{int(p):03d}" if p.isdecimal() else p)
+    well = found.get("well", "")
     t, c, z = (found.get(axis, "") for axis in "tcz")
-    return (t, c, z), "_".join(filter(None, parts))
+    return (t, c, z), "_".join(filter(None, (well, f"p{int(p):03d}" if p.isdecimal() else p))), well
 
 
 class FolderPlanes:
