@@ -13,6 +13,7 @@ import pandas as pd
 from exovision import schema
 from exovision.errors import OutputError
 from exovision.io.folders import make_folder
+from exovision.io.geff_tracks import write_geff
 from exovision.io.label_files import LabelWriter
 from exovision.io.provenance import provenance
 from exovision.io.rois import write_rois
@@ -30,7 +31,7 @@ FILES = (
     "run.json",
 )
 """What a complete movie folder holds, in the order of writing."""
-ZARR_LABELS = "cell_labels.ome.zarr"
+ZARR_LABELS, GEFF_TRACKS = "cell_labels.ome.zarr", "exosome_tracks.geff"
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,9 @@ class Result:
 
     def _write_extras(self, folder: Path) -> None:
         """Write what the settings ask for beside the usual files, and remove what they no longer do."""
-        shutil.rmtree(folder / ZARR_LABELS, ignore_errors=True)
+        for name in (ZARR_LABELS, GEFF_TRACKS):
+            shutil.rmtree(folder / name, ignore_errors=True)
         if self.settings.saving.zarr_labels != "none":
             write_zarr_labels(folder / ZARR_LABELS, self.labels, version=self.settings.saving.zarr_labels)
+        if self.settings.saving.geff:
+            write_geff(folder / GEFF_TRACKS, self.spots, self.movie)

@@ -170,6 +170,6 @@ def plan(inputs: Sequence[Path], options: ReadingOptions, settings: Settings) ->
     """
     sheet: SampleSheet | None = read_samples(options.samples) if options.samples else None
     return [
-        Job(entry, options, settings, sheet.facts_for(entry.path) if sheet else {})
+        Job(entry, options, settings, sheet.facts_for(entry.path, well=entry.well) if sheet else {})
         for entry in find_movies(inputs, pattern=options.pattern)
     ]

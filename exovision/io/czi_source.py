@@ -203,7 +203,7 @@ def _stamped(file: Any, axes: Sequence[tuple[str, int]]) -> dict[tuple[int, int]
     """Return the file's list of time stamps, one a frame, s after the first, for every channel."""
     sizes = dict(axes)
     for attachment in file.attachments():
-        stamps = attachment.data() if attachment.attachment_entry.content_file_type == "CZTIMS" else ()
+        stamps: Any = attachment.data() if attachment.attachment_entry.content_file_type == "CZTIMS" else ()
         if len(stamps) == sizes.get("T", 1):
             return {
                 (t, c): float(stamp - stamps[0])
