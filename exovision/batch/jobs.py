@@ -10,7 +10,7 @@ from typing import Any
 from exovision.errors import SettingsError
 from exovision.io.discovery import MovieEntry, find_movies
 from exovision.io.folder_source import list_images
-from exovision.io.formats import content_of
+from exovision.io.formats import content_of, is_zarr
 from exovision.io.labels_source import labels_path, open_labels
 from exovision.io.movies import read
 from exovision.io.samples import SampleSheet, read_samples
@@ -87,7 +87,7 @@ class Job:
         """Return the files and folders that the movie and its labels are read from."""
         entry, options = self.entry, self.options
         files = content_of(entry.path)
-        if options.pattern is not None and entry.path.is_dir():
+        if options.pattern is not None and entry.path.is_dir() and not is_zarr(entry.path):
             images = list_images(entry.path, options.pattern)
             files = [image.path for image in images if image.position == (entry.position or "")]
         return [*files, *([labels_path(options.labels, entry.name)] if options.labels else [])]

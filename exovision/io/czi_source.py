@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from exovision.errors import InputError
 from exovision.io.metadata import Metadata, positive
-from exovision.io.stack import LibraryPlanes, Part, Stack, check_extent, chosen, library, numbered, readable
+from exovision.io.stack import LibraryPlanes, Part, Stack, check_extent, chosen, library, numbered, opening
 
 _KIND = "CZI movie"
 _SCENE = "S"
 _PLANE = ("Y", "X")
-_ZSTD, _ZSTD_PACKED = 5, 6
+_LZW, _ZSTD, _ZSTD_PACKED = 2, 5, 6
 _ACQUIRED = re.compile(r"<AcquisitionTime>([^<]+)</AcquisitionTime>")
 _UM_PER_M = 1e6
 
@@ -34,7 +34,7 @@ def czi_parts(path: Path) -> list[Part]:
         If the package `czifile` is missing or the file cannot be read.
     """
     czifile = library("czifile", path, _KIND)
-    with readable(path, _KIND), czifile.CziFile(str(path), multifile=False) as file:
+    with opening(path, _KIND), czifile.CziFile(str(path), multifile=False) as file:
         return numbered(path, len(_scenes(_entries(path, file))))
 
 
@@ -48,7 +48,7 @@ def open_czi(path: Path, *, position: str | None = None) -> Stack:
         position is missing or unknown.
     """
     czifile = library("czifile", path, _KIND)
-    with readable(path, _KIND):
+    with opening(path, _KIND):
         file = czifile.CziFile(str(path), multifile=False)
         try:
             return _open(path, file, position)
@@ -151,15 +151,16 @@ def _placed(
 
 
 def _decoded(block: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the pixels of a block; Zstandard, which newer ZEN writes, is unknown to czifile."""
+    """Return the pixels of a block; czifile knows no Zstandard, which newer ZEN writes, and fails at LZW."""
     compression = block.directory_entry.compression
-    if compression not in (_ZSTD, _ZSTD_PACKED):
+    if compression not in (_LZW, _ZSTD, _ZSTD_PACKED):
         pixels: NDArray[Any] = block.data()
         return pixels.reshape(shape)
     raw = block.data(raw=True)
     header = raw[0] if compression == _ZSTD_PACKED else 0
     size = shape[0] * shape[1] * dtype.itemsize
-    content = np.frombuffer(imagecodecs.zstd_decode(raw[header:], out=size), dtype=np.uint8)
+    decode = imagecodecs.lzw_decode if compression == _LZW else imagecodecs.zstd_decode
+    content = np.frombuffer(decode(raw[header:], out=size), dtype=np.uint8)
     if header >= 3 and raw[2] & 1:
         content = np.ascontiguousarray(content.reshape(dtype.itemsize, -1).T).ravel()
     return content.view(dtype).reshape(shape).copy()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from exovision.errors import InputError
 from exovision.io.metadata import S_PER_UNIT, UM_PER_UNIT, Metadata, scaled
-from exovision.io.stack import LibraryPlanes, Part, Stack, check_extent, chosen, library, numbered, readable
+from exovision.io.stack import LibraryPlanes, Part, Stack, check_extent, chosen, library, numbered, opening
 
 _KIND = "LIF movie"
 _DESCRIPTION = "./Data/Image/ImageDescription"
@@ -27,7 +27,7 @@ def lif_parts(path: Path) -> list[Part]:
         If the package `liffile` is missing or the file cannot be read.
     """
     liffile = library("liffile", path, _KIND)
-    with readable(path, _KIND), liffile.LifFile(path) as file:
+    with opening(path, _KIND), liffile.LifFile(path) as file:
         return numbered(path, len(_images(path, file)))
 
 
@@ -41,7 +41,7 @@ def open_lif(path: Path, *, position: str | None = None) -> Stack:
         position is missing or unknown.
     """
     liffile = library("liffile", path, _KIND)
-    with readable(path, _KIND):
+    with opening(path, _KIND):
         file = liffile.LifFile(path)
         try:
             return _open(path, file, position)

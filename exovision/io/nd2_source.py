@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from exovision.errors import InputError
 from exovision.io.metadata import Metadata, positive
-from exovision.io.stack import LibraryPlanes, Part, Stack, check_extent, chosen, library, numbered, readable
+from exovision.io.stack import LibraryPlanes, Part, Stack, check_extent, chosen, library, numbered, opening
 
 _KIND = "ND2 movie"
 _POSITION = "P"
@@ -27,7 +27,7 @@ def nd2_parts(path: Path) -> list[Part]:
         If the package `nd2` is missing or the file cannot be read.
     """
     nd2 = library("nd2", path, _KIND)
-    with readable(path, _KIND), nd2.ND2File(path) as file:
+    with opening(path, _KIND), nd2.ND2File(path) as file:
         return numbered(path, int(file.sizes.get(_POSITION, 1)))
 
 
@@ -41,7 +41,7 @@ def open_nd2(path: Path, *, position: str | None = None) -> Stack:
         unknown.
     """
     nd2 = library("nd2", path, _KIND)
-    with readable(path, _KIND):
+    with opening(path, _KIND):
         file = nd2.ND2File(path)
         try:
             return _open(path, file, position)
@@ -51,6 +51,8 @@ def open_nd2(path: Path, *, position: str | None = None) -> Stack:
 
 
 def _open(path: Path, file: Any, position: str | None) -> Stack:
+    if file.is_legacy:
+        raise InputError(f"{path}: an ND2 newer than of 2010 was wanted, got JPEG 2000; export it as TIFF")
     sizes = {str(axis): int(size) for axis, size in file.sizes.items()}
     if "S" in sizes:
         raise InputError(

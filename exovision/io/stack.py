@@ -152,7 +152,7 @@ def check_extent(
 
 @contextmanager
 def readable(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever goes wrong with a file into one `InputError`; a library's warnings are not shown.
+    """Turn whatever goes wrong with a file into one `InputError`.
 
     Parameters
     ----------
@@ -166,9 +166,7 @@ def readable(path: Path, kind: str) -> Iterator[None]:
         If the file is absent, unreadable, empty, damaged, or of another kind.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except InputError:
         raise
     except FileNotFoundError as error:
@@ -191,6 +189,20 @@ def readable(path: Path, kind: str) -> Iterator[None]:
             f"{path}: a whole {kind} was wanted, it is damaged, truncated or something else ({reason}); "
             "copy or export it again"
         ) from error
+
+
+@contextmanager
+def opening(path: Path, kind: str) -> Iterator[None]:
+    """Do as `readable` does while a file is opened, and keep a library's warnings about it to itself.
+
+    Raises
+    ------
+    InputError
+        As `readable` does.
+    """
+    with readable(path, kind), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def library(name: str, path: Path, kind: str) -> Any:

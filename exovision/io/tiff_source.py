@@ -19,7 +19,7 @@ from tifffile import TiffFile, TiffPageSeries
 
 from exovision.errors import InputError
 from exovision.io.metadata import Metadata, imagej_metadata, ome_images, ome_master, resolution_size_um
-from exovision.io.stack import Part, Stack, check_dtype, chosen, numbered
+from exovision.io.stack import Part, Stack, check_extent, chosen, numbered
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FATAL = re.compile(
@@ -211,8 +211,9 @@ def _leading(path: Path, series: TiffPageSeries) -> tuple[tuple[tuple[str, int],
     pairs = [(axis, int(size)) for axis, size in zip(axes, shape) if axis != "S"]
     if [axis for axis, _ in pairs[-2:]] != ["Y", "X"]:
         raise InputError(f"{path}: images of axes YX were wanted, got {axes}; export the movie as OME-TIFF")
-    check_dtype(path, np.dtype(series.dtype))
-    return tuple(pairs[:-2]), (pairs[-2][1], pairs[-1][1])
+    image_shape = pairs[-2][1], pairs[-1][1]
+    check_extent(path, pairs[:-2], image_shape, np.dtype(series.dtype))
+    return tuple(pairs[:-2]), image_shape
 
 
 def _describe(tif: TiffFile, series: TiffPageSeries, index: int, n: int) -> tuple[Metadata, bool]:

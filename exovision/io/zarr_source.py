@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from exovision.errors import InputError
 from exovision.io.metadata import S_PER_UNIT, UM_PER_UNIT, Metadata, ome_images, positive, scaled
-from exovision.io.stack import Part, Stack, check_extent, chosen, numbered, readable
+from exovision.io.stack import Part, Stack, check_extent, chosen, numbered, opening, readable
 
 _KIND = "OME-Zarr image"
 _CACHE_BYTES = 128 << 20
@@ -91,7 +91,7 @@ def open_zarr(path: Path, *, position: str | None = None) -> Stack:
     InputError
         If it is no OME-Zarr image, its description is damaged, or the position is missing or unknown.
     """
-    with readable(path, _KIND):
+    with opening(path, _KIND):
         parts = _parts(path)
         part = parts[chosen(path, [one.label or "p000" for one in parts], position)]
         return _open(part.path)
@@ -105,7 +105,7 @@ def zarr_parts(path: Path) -> list[Part]:
     InputError
         If the description is damaged.
     """
-    with readable(path, _KIND):
+    with opening(path, _KIND):
         return _parts(path)
 
 
@@ -117,7 +117,7 @@ def zarr_label_folder(path: Path) -> Path:
     InputError
         If it has several, or none.
     """
-    with readable(path, "OME-Zarr label image"):
+    with opening(path, "OME-Zarr label image"):
         if "multiscales" in attributes(path) and "image-label" in attributes(path):
             return path
         names = [str(name) for name in attributes(path / "labels").get("labels", [])]

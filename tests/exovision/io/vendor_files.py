@@ -123,6 +123,8 @@ def czi_xml(scaled: bool, interval_s: float) -> bytes:
 
 def packed(plane: np.ndarray, compression: int) -> bytes:
     raw = plane.astype("<u2").tobytes()
+    if compression == 2:
+        return bytes(imagecodecs.lzw_encode(raw))
     if compression == 5:
         return bytes(imagecodecs.zstd_encode(raw))
     if compression == 6:
