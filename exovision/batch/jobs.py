@@ -12,6 +12,7 @@ from exovision.io.discovery import MovieEntry, find_movies
 from exovision.io.folder_source import list_images
 from exovision.io.formats import content_of, is_zarr
 from exovision.io.labels_source import labels_path, open_labels
+from exovision.io.micromanager import FILE
 from exovision.io.movies import read
 from exovision.io.samples import SampleSheet, read_samples
 from exovision.records import LabelStack, Movie
@@ -90,6 +91,8 @@ class Job:
         if options.pattern is not None and entry.path.is_dir() and not is_zarr(entry.path):
             images = list_images(entry.path, options.pattern)
             files = [image.path for image in images if image.position == (entry.position or "")]
+            beside = (folder / FILE for folder in dict.fromkeys(file.parent for file in files))
+            files += [file for file in beside if file.is_file()]
         return [*files, *([labels_path(options.labels, entry.name)] if options.labels else [])]
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from exovision.errors import InputError
 from exovision.io.formats import TIFF, is_movie_file, is_zarr
 from exovision.io.metadata import Metadata
+from exovision.io.micromanager import ImageFacts, image_facts
 from exovision.io.patterns import PRESETS, compile_pattern, spelled_time_s
 from exovision.io.stack import Stack
 from exovision.io.tiff_source import open_tiff
@@ -180,11 +181,41 @@ def open_folder(folder: Path, *, pattern: str | None, position: str | None = Non
     axes, files, notes = _arrange(folder, images)
     first = _single_image(images[0].path)
     first.planes.close()
-    names = tuple(sorted({image.place[1] for image in images}, key=_natural))
-    times = _times(axes, [image.place[0] for image in images])
-    metadata = Metadata(pixel_size_um=first.metadata.pixel_size_um, plane_times_s=times, channel_names=names)
+    facts = image_facts(images[0].path.parent)
+    times = _spelled_times(axes, [image.place[0] for image in images])
+    metadata = Metadata(
+        pixel_size_um=first.metadata.pixel_size_um or _square(facts.pixel_size_um),
+        plane_times_s=times or _told_times(axes, files, facts),
+        channel_names=_channel_names(images, facts),
+    )
     planes = FolderPlanes(files, first.image_shape)
-    return Stack(axes, True, first.image_shape, first.dtype, metadata, planes, notes)
+    said = filter(None, (*notes, facts.note))
+    return Stack(axes, True, first.image_shape, first.dtype, metadata, planes, tuple(said))
+
+
+def _square(size_um: float | None) -> tuple[float, float] | None:
+    return None if size_um is None else (size_um, size_um)
+
+
+def _channel_names(images: Sequence[Image], facts: ImageFacts) -> tuple[str, ...]:
+    """Return the names that Micro-Manager gave the channels, else the tokens in the files' names."""
+    tokens = sorted({image.place[1] for image in images}, key=_natural)
+    told = [{facts.channels.get(i.path.name, "") for i in images if i.place[1] == token} for token in tokens]
+    names = [names.pop() if len(names) == 1 else "" for names in told]
+    return tuple(names if all(names) and len(set(names)) == len(names) else tokens)
+
+
+def _told_times(
+    axes: Sequence[tuple[str, int]], files: Sequence[Path | None], facts: ImageFacts
+) -> dict[tuple[int, int], float]:
+    """Return the earliest time of each frame and channel that Micro-Manager recorded, s."""
+    times: dict[tuple[int, int], float] = {}
+    per_frame, depth = dict(axes)["C"] * dict(axes)["Z"], dict(axes)["Z"]
+    for k, file in enumerate(files):
+        if file is not None and file.name in facts.times_s:
+            place = k // per_frame, k % per_frame // depth
+            times[place] = min(facts.times_s[file.name], times.get(place, math.inf))
+    return times
 
 
 def _arrange(
@@ -224,7 +255,7 @@ def _spelled(tokens: Sequence[str]) -> dict[str, float]:
     return known if len(known) == len(times) else {}
 
 
-def _times(axes: Sequence[tuple[str, int]], tokens: Sequence[str]) -> dict[tuple[int, int], float]:
+def _spelled_times(axes: Sequence[tuple[str, int]], tokens: Sequence[str]) -> dict[tuple[int, int], float]:
     """Return the time of each frame and channel, s after the first, where names are times; else nothing."""
     times = sorted(_spelled(tokens).values())
     return {(t, c): time - times[0] for t, time in enumerate(times) for c in range(dict(axes)["C"])}

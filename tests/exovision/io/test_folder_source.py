@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +193,33 @@ def test_a_date_that_does_not_exist_is_no_time(tmp_path: Path) -> None:
     image(tmp_path / "x_A1_1_2026y02m30d_10h00m.tif", 0)
     with pytest.raises(InputError, match="numbers for group t were wanted"):
         read(tmp_path, pattern="incucyte", **GIVEN)
+
+
+def frame_facts(name: str, ms: float, channel: str) -> dict[str, object]:
+    return {"FileName": name, "ElapsedTime-ms": ms, "Channel": channel, "PixelSizeUm": 0.16}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_micro_managers_own_file_gives_times_sizes_and_names(version: int, tmp_path: Path) -> None:
+    facts: dict[str, object] = {"Summary": {"PixelSize_um": 0.5, "Interval_ms": 0}}
+    for t, c in np.ndindex(3, 2):
+        dye = ("PKH67", "CellMask")[c]
+        name = (
+            f"img_{t:09d}_{c}_000.tif"
+            if version == 1
+            else f"img_channel00{c}_position000_time00000000{t}_z000.tif"
+        )
+        image(tmp_path / name, 10 * t + c)
+        told = frame_facts(f"Default/{name}", 1000.0 * (0, 2, 5)[t] + 400 * c + 70, dye)
+        key = f"FrameKey-{t}-{c}-0" if version == 1 else f"Metadata-Default/{name}"
+        facts[key] = {k: v for k, v in told.items() if version == 1 or k != "FileName"}
+    (tmp_path / "metadata.txt").write_text(json.dumps(facts))
+    pattern = "micromanager1" if version == 1 else "micromanager"
+    movie = read(tmp_path, pattern=pattern)
+    assert dict(movie.roles) == {"exosome": 0, "cell": 1}
+    assert movie.pixel_size_um == 0.16
+    np.testing.assert_allclose(movie.times_s, [[0.07, 0.47], [2.07, 2.47], [5.07, 5.47]])
+    (tmp_path / "metadata.txt").write_text(json.dumps(facts)[:-5])
+    cut = read(tmp_path, pattern=pattern, **GIVEN)
+    assert cut.channel_names == (("0", "1") if version == 1 else ("000", "001"))
+    assert any("metadata.txt is damaged" in note for note in cut.notes)
