@@ -49,7 +49,10 @@ FrameInterval = Annotated[float | None, typer.Option(help="Seconds; wins over th
 Axes = Annotated[str | None, typer.Option(help="Axis order of files that do not say it, such as TYX.")]
 Pattern = Annotated[
     str | None,
-    typer.Option(help="Regular expression with named groups t c z p well, for folders of single images."),
+    typer.Option(
+        help="For folders of single images: incucyte, micromanager, micromanager1, or a regular expression "
+        "with named groups t c z p well."
+    ),
 ]
 
 

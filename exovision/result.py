@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ import pandas as pd
 from exovision import schema
 from exovision.errors import OutputError
 from exovision.io.folders import make_folder
+from exovision.io.geff_tracks import write_geff
 from exovision.io.label_files import LabelWriter
 from exovision.io.provenance import provenance
 from exovision.io.rois import write_rois
 from exovision.io.tables import write_csv, write_json, write_parquet
 from exovision.io.tracks import write_napari_tracks, write_trackmate
+from exovision.io.zarr_labels import write_zarr_labels
 from exovision.nets.shipped import weights_used
 from exovision.records import Movie
 from exovision.report.html import write_report
@@ -28,6 +31,7 @@ FILES = (
     "run.json",
 )
 """What a complete movie folder holds, in the order of writing."""
+ZARR_LABELS, GEFF_TRACKS = "cell_labels.ome.zarr", "exosome_tracks.geff"
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,16 @@ class Result:
 
     def _write_geometry(self, folder: Path) -> None:
         self.labels.save(folder / "cell_labels.ome.tif")
+        self._write_extras(folder)
         write_rois(folder / "rois.zip", self.labels, self.events, pixel_size_um=self.movie.pixel_size_um)
         write_trackmate(folder / "exosome_tracks.xml", self.spots, self.movie)
         write_napari_tracks(folder / "exosome_tracks_napari.csv", self.spots)
+
+    def _write_extras(self, folder: Path) -> None:
+        """Write what the settings ask for beside the usual files, and remove what they no longer do."""
+        for name in (ZARR_LABELS, GEFF_TRACKS):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        if self.settings.saving.zarr_labels != "none":
+            write_zarr_labels(folder / ZARR_LABELS, self.labels, version=self.settings.saving.zarr_labels)
+        if self.settings.saving.geff:
+            write_geff(folder / GEFF_TRACKS, self.spots, self.movie)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -202,6 +203,22 @@ class ReportSettings(Stage):
     deaths: int = Field(6, ge=0, description="deaths shown as strips of crops")
 
 
+class SavingSettings(Stage):
+    """What is saved beside the usual files."""
+
+    zarr_labels: Literal["none", "0.4", "0.5"] = Field(
+        "none", description="version of OME-Zarr in which label images are saved too (cell_labels.ome.zarr)"
+    )
+    geff: bool = Field(False, description="exosome tracks also as GEFF (exosome_tracks.geff; extra [geff])")
+
+    @field_validator("geff")
+    @classmethod
+    def _has_package(cls, wanted: bool) -> bool:
+        if wanted and find_spec("geff") is None:
+            raise ValueError("GEFF needs the package geff: run pip install 'exovision[geff]'")
+        return wanted
+
+
 class Settings(Stage):
     """All settings of an analysis."""
 
@@ -214,6 +231,7 @@ class Settings(Stage):
     death: DeathSettings = DeathSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     report: ReportSettings = ReportSettings()
+    saving: SavingSettings = SavingSettings()
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Settings:

@@ -10,7 +10,9 @@ from typing import Any
 from exovision.errors import SettingsError
 from exovision.io.discovery import MovieEntry, find_movies
 from exovision.io.folder_source import list_images
+from exovision.io.formats import content_of, is_zarr
 from exovision.io.labels_source import labels_path, open_labels
+from exovision.io.micromanager import FILE
 from exovision.io.movies import read
 from exovision.io.samples import SampleSheet, read_samples
 from exovision.records import LabelStack, Movie
@@ -83,12 +85,14 @@ class Job:
         return movie, open_labels(options.labels, movie) if options.labels else None
 
     def sources(self) -> list[Path]:
-        """Return the files that the movie and its labels are read from."""
+        """Return the files and folders that the movie and its labels are read from."""
         entry, options = self.entry, self.options
-        files = [entry.path]
-        if options.pattern is not None and entry.path.is_dir():
+        files = content_of(entry.path)
+        if options.pattern is not None and entry.path.is_dir() and not is_zarr(entry.path):
             images = list_images(entry.path, options.pattern)
             files = [image.path for image in images if image.position == (entry.position or "")]
+            beside = (folder / FILE for folder in dict.fromkeys(file.parent for file in files))
+            files += [file for file in beside if file.is_file()]
         return [*files, *([labels_path(options.labels, entry.name)] if options.labels else [])]
 
 
@@ -169,6 +173,6 @@ def plan(inputs: Sequence[Path], options: ReadingOptions, settings: Settings) ->
     """
     sheet: SampleSheet | None = read_samples(options.samples) if options.samples else None
     return [
-        Job(entry, options, settings, sheet.facts_for(entry.path) if sheet else {})
+        Job(entry, options, settings, sheet.facts_for(entry.path, well=entry.well) if sheet else {})
         for entry in find_movies(inputs, pattern=options.pattern)
     ]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exovision.errors import InputError
-from exovision.io.folder_source import SUFFIXES, list_images, walk
-from exovision.io.movies import stem
-from exovision.io.tiff_source import tiff_positions
+from exovision.io.folder_source import list_images, walk
+from exovision.io.formats import SUFFIXES, is_zarr, parts_of, stem
+from exovision.io.stack import Part
 
 SKIPPED_FOLDERS = frozenset({"truth"})
 LABEL_MARKS = ("_labels", "cell_labels")
@@ -25,17 +25,20 @@ class MovieEntry:
     name : str
         Path relative to the input without suffix, parts joined by `__`, and the position.
     path : Path
-        The file, or the folder of single images.
+        The file, the OME-Zarr image, or the folder of single images.
     position : str, optional
         Which position of the file or folder.
     root : Path
         The input under which it was found.
+    well : str
+        The well of a plate; empty if none is known.
     """
 
     name: str
     path: Path
     position: str | None
     root: Path
+    well: str = ""
 
 
 def find_movies(inputs: Sequence[Path], *, pattern: str | None = None) -> list[MovieEntry]:
@@ -46,6 +49,7 @@ def find_movies(inputs: Sequence[Path], *, pattern: str | None = None) -> list[M
     inputs : sequence of Path
         Files, or folders that are searched through; outputs of exovision, folders called `truth` and label
         images (`…_labels.tif`) inside them are left out.
+        A plate in OME-Zarr is one movie for each field of each well.
     pattern : str, optional
         Regular expression for folders of single images: a folder with matching files is one movie for each
         well and position; with a slash in the pattern the input itself is that folder.
@@ -64,10 +68,14 @@ def find_movies(inputs: Sequence[Path], *, pattern: str | None = None) -> list[M
     for given in inputs:
         if not given.exists():
             raise InputError(f"{given}: a file or folder was wanted, nothing is there; correct the path")
-        found += list(_in_folder(given, pattern) if given.is_dir() else _positions(given, given.parent))
+        found += list(
+            _in_folder(given, pattern)
+            if given.is_dir() and not is_zarr(given)
+            else _movies_of(given, given.parent)
+        )
     if not found:
         raise InputError(
-            f"no movies found in {', '.join(map(str, inputs))}: wanted files that end in "
+            f"no movies found in {', '.join(map(str, inputs))}: wanted names that end in "
             f"{', '.join(SUFFIXES)}, or folders of single images with --pattern"
         )
     return _told_apart(found)
@@ -77,30 +85,31 @@ def _in_folder(folder: Path, pattern: str | None) -> Iterator[MovieEntry]:
     files = [path for path in walk(folder, skip=SKIPPED_FOLDERS) if not _is_labels(path)]
     if pattern is None:
         for path in files:
-            yield from _positions(path, folder)
+            yield from _movies_of(path, folder)
         return
     for parent in [folder] if "/" in pattern else dict.fromkeys(path.parent for path in files):
-        for position in sorted({image.position for image in list_images(parent, pattern)}):
-            yield _entry(parent, folder, position or None)
+        for position, well in sorted({(i.position, i.well) for i in list_images(parent, pattern)}):
+            yield _entry(parent, folder, Part(parent, position or None, position, well))
 
 
-def _positions(path: Path, root: Path) -> Iterator[MovieEntry]:
+def _movies_of(path: Path, root: Path) -> Iterator[MovieEntry]:
     try:
-        positions = tiff_positions(path)
+        parts = parts_of(path)
     except InputError:
-        positions = [None]
-    for position in positions:
-        yield _entry(path, root, position)
+        parts = [Part(path)]
+    for part in parts:
+        yield _entry(path, root, part)
 
 
 def _is_labels(path: Path) -> bool:
     return stem(path).endswith(LABEL_MARKS)
 
 
-def _entry(path: Path, root: Path, position: str | None) -> MovieEntry:
+def _entry(path: Path, root: Path, part: Part) -> MovieEntry:
     relative = path.relative_to(root)
-    parts = [*relative.parent.parts, stem(path)] if path != root else [path.resolve().name]
-    return MovieEntry("__".join(parts) + (f"_{position}" if position else ""), path, position, root)
+    names = [*relative.parent.parts, stem(path)] if path != root else [path.resolve().name]
+    name = "_".join(filter(None, ("__".join(names), part.label)))
+    return MovieEntry(name, part.path, part.position, root, part.well)
 
 
 def _told_apart(entries: list[MovieEntry]) -> list[MovieEntry]:

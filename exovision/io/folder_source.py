@@ -13,13 +13,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from exovision.errors import InputError, SettingsError
+from exovision.errors import InputError
+from exovision.io.formats import TIFF, is_movie_file, is_zarr
 from exovision.io.metadata import Metadata
-from exovision.io.tiff_source import Stack, open_tiff
+from exovision.io.micromanager import ImageFacts, image_facts
+from exovision.io.patterns import PRESETS, compile_pattern, spelled_time_s
+from exovision.io.stack import Stack
+from exovision.io.tiff_source import open_tiff
 
-SUFFIXES = (".tif", ".tiff", ".btf")
 _MOST_GAPS = 20
-_GROUPS = ("t", "c", "z", "p", "well")
 
 
 @dataclass(frozen=True)
@@ -34,36 +36,18 @@ class Image:
         Its tokens of the groups t, c, z; empty where the pattern has none.
     position : str
         Its well and position, such as `B02_p003`; empty if the pattern names neither.
+    well : str
+        Its well; empty if the pattern names none.
     """
 
     path: Path
     place: tuple[str, str, str]
     position: str
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return the compiled pattern.
-
-    Raises
-    ------
-    SettingsError
-        If it is no regular expression, or names none or unknown groups.
-    """
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise SettingsError(f"--pattern must be a regular expression, got {pattern!r}: {error}") from error
-    names = set(compiled.groupindex)
-    if not names or names - set(_GROUPS):
-        raise SettingsError(
-            f"--pattern must have named groups among t c z p well, such as (?P<t>\\d+), got {pattern!r} "
-            f"with {', '.join(sorted(names)) or 'none'}"
-        )
-    return compiled
+    well: str
 
 
 def walk(root: Path, *, skip: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Yield the image files below a folder in the order of their names, following links once.
+    """Yield the movie files and Zarr folders below a folder in the order of names, following links once.
 
     Hidden files are left out, and so are folders named in `skip` and the outputs of exovision.
     """
@@ -76,16 +60,20 @@ def walk(root: Path, *, skip: frozenset[str] = frozenset()) -> Iterator[Path]:
             folders[:] = []
             continue
         seen.add(real)
-        yield from (here / name for name in sorted(files) if _is_image(name))
+        yield from (here / name for name in sorted(files) if is_movie_file(name))
+        zarrs = [name for name in folders if is_zarr(here / name)]
+        folders[:] = [name for name in folders if name not in zarrs]
+        yield from (here / name for name in zarrs)
 
 
 def images_in(folder: Path) -> Iterator[Path]:
     """Yield the image files that lie in a folder itself, in the order of their names."""
-    yield from (path for path in sorted(folder.iterdir()) if _is_image(path.name) and path.is_file())
+    yield from (path for path in sorted(folder.iterdir()) if _is_image(path) and path.is_file())
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+def _is_image(path: Path) -> bool:
+    name = path.name
+    return name.lower().endswith(TIFF.suffixes) and not name.startswith(".")
 
 
 def list_images(folder: Path, pattern: str) -> list[Image]:
@@ -100,17 +88,17 @@ def list_images(folder: Path, pattern: str) -> list[Image]:
         If the pattern is wrong.
     """
     compiled = compile_pattern(pattern)
-    files = walk(folder) if "/" in pattern else images_in(folder)
+    files = filter(_is_image, walk(folder)) if "/" in pattern else images_in(folder)
     matches = ((path, compiled.search(path.relative_to(folder).as_posix())) for path in files)
     return [Image(path, *_tokens(match)) for path, match in matches if match]
 
 
-def _tokens(match: re.Match[str]) -> tuple[tuple[str, str, str], str]:
+def _tokens(match: re.Match[str]) -> tuple[tuple[str, str, str], str, str]:
     found = {name: token or "" for name, token in match.groupdict().items()}
     p = found.get("p", "")
-    parts = (found.get("well", ""), f"p{int(p):03d}" if p.isdecimal() else p)
+    well = found.get("well", "")
     t, c, z = (found.get(axis, "") for axis in "tcz")
-    return (t, c, z), "_".join(filter(None, parts))
+    return (t, c, z), "_".join(filter(None, (well, f"p{int(p):03d}" if p.isdecimal() else p))), well
 
 
 class FolderPlanes:
@@ -162,15 +150,16 @@ def _single_image(path: Path) -> Stack:
 def open_folder(folder: Path, *, pattern: str | None, position: str | None = None) -> Stack:
     """Open one movie of a folder of single images.
 
-    Time tokens must be numbers and are frames in their order; a step larger than 1 between all of them is one
-    frame, a number left out is a frame without image. Channels are numbered in the order of their tokens.
+    Time tokens are numbers and frames in their order; a step larger than 1 between all of them is one frame,
+    a number left out is a frame without image. Tokens that are times, as the Incucyte writes them, are frames
+    at these times. Channels are numbered in the order of their tokens.
 
     Parameters
     ----------
     folder : Path
         Where the images are.
     pattern : str
-        Regular expression with named groups t, c, z, p, well.
+        Regular expression with named groups t, c, z, p, well, or the name of a preset.
     position : str, optional
         Well and position, such as `B02_p003`; needed when there are several.
 
@@ -182,8 +171,8 @@ def open_folder(folder: Path, *, pattern: str | None, position: str | None = Non
     """
     if pattern is None:
         raise InputError(
-            f"{folder}: a movie file was wanted, got a folder; pass --pattern with named groups, "
-            r"such as 't(?P<t>\d+)_c(?P<c>\d+)'"
+            f"{folder}: a movie file was wanted, got a folder; pass --pattern {', '.join(PRESETS)}, or one "
+            r"with named groups, such as 't(?P<t>\d+)_c(?P<c>\d+)'"
         )
     images = list_images(folder, pattern)
     if not images:
@@ -192,37 +181,84 @@ def open_folder(folder: Path, *, pattern: str | None, position: str | None = Non
     axes, files, notes = _arrange(folder, images)
     first = _single_image(images[0].path)
     first.planes.close()
-    names = tuple(sorted({image.place[1] for image in images}, key=_natural))
-    metadata = Metadata(pixel_size_um=first.metadata.pixel_size_um, channel_names=names)
+    facts = image_facts(images[0].path.parent)
+    times = _spelled_times(axes, [image.place[0] for image in images])
+    metadata = Metadata(
+        pixel_size_um=first.metadata.pixel_size_um or _square(facts.pixel_size_um),
+        plane_times_s=times or _told_times(axes, files, facts),
+        channel_names=_channel_names(images, facts),
+    )
     planes = FolderPlanes(files, first.image_shape)
-    return Stack(axes, True, first.image_shape, first.dtype, metadata, planes, notes)
+    said = filter(None, (*notes, facts.note))
+    return Stack(axes, True, first.image_shape, first.dtype, metadata, planes, tuple(said))
+
+
+def _square(size_um: float | None) -> tuple[float, float] | None:
+    return None if size_um is None else (size_um, size_um)
+
+
+def _channel_names(images: Sequence[Image], facts: ImageFacts) -> tuple[str, ...]:
+    """Return the names that Micro-Manager gave the channels, else the tokens in the files' names."""
+    tokens = sorted({image.place[1] for image in images}, key=_natural)
+    told = [{facts.channels.get(i.path.name, "") for i in images if i.place[1] == token} for token in tokens]
+    names = [names.pop() if len(names) == 1 else "" for names in told]
+    return tuple(names if all(names) and len(set(names)) == len(names) else tokens)
+
+
+def _told_times(
+    axes: Sequence[tuple[str, int]], files: Sequence[Path | None], facts: ImageFacts
+) -> dict[tuple[int, int], float]:
+    """Return the earliest time of each frame and channel that Micro-Manager recorded, s."""
+    times: dict[tuple[int, int], float] = {}
+    per_frame, depth = dict(axes)["C"] * dict(axes)["Z"], dict(axes)["Z"]
+    for k, file in enumerate(files):
+        if file is not None and file.name in facts.times_s:
+            place = k // per_frame, k % per_frame // depth
+            times[place] = min(facts.times_s[file.name], times.get(place, math.inf))
+    return times
 
 
 def _arrange(
     folder: Path, images: Sequence[Image]
 ) -> tuple[tuple[tuple[str, int], ...], list[Path | None], tuple[str, ...]]:
     """Return the axes, the file of every plane in the order T, C, Z, and notes."""
-    frames = _numbers(folder, "t", [image.place[0] for image in images])
+    tokens = [image.place[0] for image in images]
+    spelled = _spelled(tokens)
+    frames = _numbers(folder, "t", [] if spelled else tokens)
+    order = sorted(spelled, key=spelled.__getitem__) or [str(t) for t in frames]
     depths = _numbers(folder, "z", [image.place[2] for image in images])
     channels = sorted({image.place[1] for image in images}, key=_natural)
-    placed: dict[tuple[int, str, int], Path] = {}
+    placed: dict[tuple[str, str, int], Path] = {}
     for image in images:
         t, c, z = image.place
-        place = int(t or 0), c, int(z or 0)
+        place = t if spelled else str(int(t or 0)), c, int(z or 0)
         if place in placed:
             raise InputError(
                 f"{folder}: one file for each t, c and z was wanted, {placed[place].name} and "
                 f"{image.path.name} claim the same; correct --pattern"
             )
         placed[place] = image.path
-    files = [placed.get((t, c, z)) for t in frames for c in channels for z in depths]
+    files = [placed.get((t, c, z)) for t in order for c in channels for z in depths]
     notes = (
         [] if frames.step == 1 else [f"time numbers advance by {frames.step}: taken as consecutive frames"]
     )
     if missing := files.count(None):
         notes.append(f"{missing} of {len(files)} images are missing: not acquired")
-    axes = (("T", len(frames)), ("C", len(channels)), ("Z", len(depths)))
+    axes = (("T", len(order)), ("C", len(channels)), ("Z", len(depths)))
     return axes, files, tuple(notes)
+
+
+def _spelled(tokens: Sequence[str]) -> dict[str, float]:
+    """Return the time of every token, s, if all of them are times; else nothing."""
+    times = {token: spelled_time_s(token) for token in dict.fromkeys(tokens)}
+    known = {token: time for token, time in times.items() if time is not None}
+    return known if len(known) == len(times) else {}
+
+
+def _spelled_times(axes: Sequence[tuple[str, int]], tokens: Sequence[str]) -> dict[tuple[int, int], float]:
+    """Return the time of each frame and channel, s after the first, where names are times; else nothing."""
+    times = sorted(_spelled(tokens).values())
+    return {(t, c): time - times[0] for t, time in enumerate(times) for c in range(dict(axes)["C"])}
 
 
 def _choose(folder: Path, images: list[Image], position: str | None) -> list[Image]:
@@ -246,7 +282,7 @@ def _numbers(folder: Path, group: str, tokens: Sequence[str]) -> range:
     wrong = next((token for token in tokens if token and not token.isdecimal()), None)
     if wrong is not None:
         raise InputError(f"{folder}: numbers for group {group} were wanted, got {wrong!r}; correct --pattern")
-    numbers = sorted({int(token or 0) for token in tokens})
+    numbers = sorted({int(token or 0) for token in tokens}) or [0]
     step = math.gcd(*(b - a for a, b in pairwise(numbers))) or 1
     every = range(numbers[0], numbers[-1] + 1, step)
     if len(every) > _MOST_GAPS * len(numbers):

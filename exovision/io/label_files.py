@@ -121,6 +121,13 @@ class LabelWriter:
         block = imagecodecs.zstd_decode(self._store.read(size))
         return np.frombuffer(block, dtype=np.int32).reshape(self.shape).copy()
 
+    @property
+    def stored_dtype(self) -> type[np.unsignedinteger[Any]]:
+        """The type in files: uint16, or uint32 if an id needs it; raises `InputError` without frames."""
+        if not len(self):
+            raise InputError("label images need at least one frame, got none")
+        return np.uint16 if self._largest <= np.iinfo(np.uint16).max else np.uint32
+
     def save(self, path: Path) -> None:
         """Write all frames as OME-TIFF, axes TYX, deflated; uint16, or uint32 if an id needs it.
 
@@ -131,9 +138,7 @@ class LabelWriter:
         OutputError
             If the file cannot be written.
         """
-        if not len(self):
-            raise InputError("label images need at least one frame, got none")
-        dtype = np.uint16 if self._largest <= np.iinfo(np.uint16).max else np.uint32
+        dtype = self.stored_dtype
         shape = (len(self), *self.shape)
         with (
             replacing(path) as temporary,

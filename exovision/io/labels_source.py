@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exovision.errors import InputError
-from exovision.io.tiff_source import PlaneReader, open_tiff
+from exovision.io.formats import is_zarr, open_stack
+from exovision.io.stack import PlaneReader, Stack
 from exovision.records import LabelStack, Movie
 
 
-class TiffLabels:
-    """The label images of a TIFF, read one frame at a time.
+class FileLabels:
+    """The label images of a file, read one frame at a time.
 
     Parameters
     ----------
@@ -73,7 +74,8 @@ def open_labels(path_or_pattern: str | Path, movie: Movie) -> LabelStack:
     Parameters
     ----------
     path_or_pattern : str or Path
-        A TIFF with one label image per frame, or one for all frames; `{name}` stands for the movie's name.
+        A file with one label image per frame, or one for all frames; `{name}` stands for the movie's name.
+        Of an OME-Zarr, a label image, or a folder whose group `labels` holds a single one.
     movie : Movie
         What the labels must fit.
 
@@ -88,7 +90,7 @@ def open_labels(path_or_pattern: str | Path, movie: Movie) -> LabelStack:
         If the file is missing, damaged, or does not fit the movie.
     """
     path = labels_path(str(path_or_pattern), movie.name)
-    stack = open_tiff(path)
+    stack = _open(path)
     n_planes = int(np.prod([length for _, length in stack.axes]))
     if stack.image_shape != movie.image_shape or n_planes not in (1, movie.n_frames):
         stack.planes.close()
@@ -96,4 +98,12 @@ def open_labels(path_or_pattern: str | Path, movie: Movie) -> LabelStack:
             f"{path}: labels must be {movie.n_frames} (or 1) images of {movie.image_shape}, "
             f"as {movie.name} is, got {n_planes} of {stack.image_shape}; give the labels of this movie"
         )
-    return TiffLabels(path, stack.planes, n_planes, movie.n_frames)
+    return FileLabels(path, stack.planes, n_planes, movie.n_frames)
+
+
+def _open(path: Path) -> Stack:
+    if not is_zarr(path):
+        return open_stack(path)
+    from exovision.io.zarr_source import zarr_label_folder
+
+    return open_stack(zarr_label_folder(path))

@@ -13,17 +13,17 @@ UM_PER_UNIT = {
     **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre", "âµm"), 1.0),
     **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
     **dict.fromkeys(("å", "angstrom"), 1e-4),
-    "pm": 1e-6,
+    **dict.fromkeys(("pm", "picometer"), 1e-6),
     **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
-    "cm": 1e4,
-    "m": 1e6,
+    **dict.fromkeys(("cm", "centimeter"), 1e4),
+    **dict.fromkeys(("m", "meter"), 1e6),
     **dict.fromkeys(("in", "inch"), 25400.0),
 }
 S_PER_UNIT = {
     **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
     **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
-    **dict.fromkeys(("µs", "μs", "us", "microsecond"), 1e-6),
-    "ns": 1e-9,
+    **dict.fromkeys(("µs", "μs", "us", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nanosecond"), 1e-9),
     **dict.fromkeys(("min", "minute", "minutes"), 60.0),
     **dict.fromkeys(("h", "hour", "hours"), 3600.0),
     **dict.fromkeys(("d", "day", "days"), 86400.0),
@@ -63,7 +63,8 @@ def positive(value: Any) -> float | None:
     return number if math.isfinite(number) and number > 0 else None
 
 
-def _scaled(value: Any, unit: Any, factors: Mapping[str, float]) -> float | None:
+def scaled(value: Any, unit: Any, factors: Mapping[str, float]) -> float | None:
+    """Return a positive size or time times the factor of its unit, None without number or known unit."""
     number = positive(value)
     factor = factors.get(str(unit).replace("\\u00B5", "µ").strip().lower())
     return None if number is None or factor is None else number * factor
@@ -114,7 +115,7 @@ def ome_master(xml: str | None) -> str | None:
 def _ome_image(image: ElementTree.Element) -> OmeImage:
     pixels = _children(image, "Pixels")[0]
     sizes = tuple(
-        _scaled(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm"), UM_PER_UNIT)
+        scaled(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm"), UM_PER_UNIT)
         for axis in "YX"
     )
     files = (
@@ -122,7 +123,7 @@ def _ome_image(image: ElementTree.Element) -> OmeImage:
     )
     metadata = Metadata(
         pixel_size_um=_pair(*sizes),
-        frame_interval_s=_scaled(
+        frame_interval_s=scaled(
             pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"), S_PER_UNIT
         ),
         plane_times_s=_ome_times(pixels),
@@ -164,13 +165,13 @@ def imagej_metadata(description: Mapping[str, Any], resolution: tuple[float, flo
     unit = description.get("unit")
     sizes = None
     if resolution is not None and unit is not None and resolution != (1.0, 1.0):
-        sizes = _pair(*(_scaled(1 / value, unit, UM_PER_UNIT) for value in resolution))
+        sizes = _pair(*(scaled(1 / value, unit, UM_PER_UNIT) for value in resolution))
     printed = str(unit).strip().lower() in ("cm", "in", "inch") and sizes is not None
     if printed and sizes is not None and max(sizes) > COARSEST_UM:
         sizes = None
     return Metadata(
         pixel_size_um=sizes,
-        frame_interval_s=_scaled(description.get("finterval"), description.get("tunit", "s"), S_PER_UNIT),
+        frame_interval_s=scaled(description.get("finterval"), description.get("tunit", "s"), S_PER_UNIT),
         channel_names=_imagej_names(description),
     )
 

@@ -14,23 +14,14 @@ from exovision.calibration import median_interval_s, regular_times
 from exovision.errors import InputError, MissingFactError, SettingsError
 from exovision.io.axes import Order, resolve
 from exovision.io.folder_source import open_folder
+from exovision.io.formats import is_zarr, open_stack, stem
 from exovision.io.metadata import Metadata, positive
 from exovision.io.roles import assign, parse_channels
-from exovision.io.tiff_source import PlaneReader, Stack, open_tiff
+from exovision.io.stack import PlaneReader, Stack
 from exovision.records import Movie, Projection, check_pixel_size
 
-SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf")
-"""The endings of movie files, longest first."""
 _SQUARE = 0.01
 _SAME = 1e-3
-
-
-def stem(path: Path) -> str:
-    """Return a file's name without the suffix of a movie, or a folder's name."""
-    lower = path.name.lower()
-    return path.name[
-        : -len(next((s for s in SUFFIXES if lower.endswith(s) and len(s) < len(lower)), "")) or None
-    ]
 
 
 @dataclass(frozen=True)
@@ -85,12 +76,12 @@ def read(
     name: str | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Movie:
-    """Open a movie: OME-TIFF, ImageJ hyperstack, BigTIFF, plain TIFF, or a folder of single images.
+    """Open a movie: a TIFF of any kind, an OME-Zarr image, an ND2, CZI or LIF, or a folder of images.
 
     Parameters
     ----------
     path : str or Path
-        A file, or a folder together with `pattern`.
+        A file, an OME-Zarr folder, or a folder of single images together with `pattern`.
     channels : mapping of str to int, optional
         Role to channel; guessed from the names in the file if not given.
     pixel_size_um : float, optional
@@ -125,11 +116,11 @@ def read(
     """
     place = Path(path)
     wanted = _merge(facts or {}, _Wanted(channels, pixel_size_um, frame_interval_s))
-    folder = place.is_dir()
+    folder = place.is_dir() and not is_zarr(place)
     stack = (
         open_folder(place, pattern=pattern, position=position)
         if folder
-        else open_tiff(place, position=position)
+        else open_stack(place, position=position)
     )
     label = name or "_".join(filter(None, (stem(place.resolve()), position)))
     try:

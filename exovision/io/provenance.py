@@ -26,6 +26,7 @@ PACKAGES = (
     "torch",
     "cellpose",
     "tifffile",
+    "zarr",
     "pandas",
     "pyarrow",
 )

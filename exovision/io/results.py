@@ -12,10 +12,10 @@ import pandas as pd
 
 from exovision import schema
 from exovision.errors import ExovisionError, InputError
-from exovision.io.labels_source import TiffLabels
+from exovision.io.formats import open_stack
+from exovision.io.labels_source import FileLabels
 from exovision.io.movies import read
 from exovision.io.tables import read_table
-from exovision.io.tiff_source import open_tiff
 from exovision.records import LabelStack, Movie
 from exovision.settings import Settings
 
@@ -160,7 +160,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _labels(path: Path, n_frames: int, shape: tuple[int, int]) -> LabelStack:
-    stack = open_tiff(path)
+    stack = open_stack(path)
     found = 1
     for _, length in stack.axes:
         found *= length
@@ -170,7 +170,7 @@ def _labels(path: Path, n_frames: int, shape: tuple[int, int]) -> LabelStack:
             f"{path}: {n_frames} label images of {shape} were wanted, got {found} of {stack.image_shape}; "
             "run the movie again"
         )
-    return TiffLabels(path, stack.planes, found, n_frames)
+    return FileLabels(path, stack.planes, found, n_frames)
 
 
 def _movie(record: Mapping[str, Any]) -> Movie:

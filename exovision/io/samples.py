@@ -7,6 +7,7 @@ import io
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from exovision.errors import InputError, SettingsError
+from exovision.io.formats import stem
 from exovision.io.roles import parse_channels
 
 COLUMNS = (
@@ -49,18 +51,32 @@ class SampleSheet:
 
     Attributes
     ----------
-    facts : mapping of Path to mapping
-        What the sheet says of each movie, by its absolute path.
+    facts : mapping of (Path, str) to mapping
+        What the sheet says of each movie, by its absolute path and, where several rows name it, the well.
     """
 
-    facts: Mapping[Path, Mapping[str, Any]]
+    facts: Mapping[tuple[Path, str], Mapping[str, Any]]
 
-    def facts_for(self, path: Path) -> dict[str, Any]:
+    def facts_for(self, path: Path, *, well: str = "") -> dict[str, Any]:
         """Return what the sheet says of a movie without empty cells; nothing for one it does not name.
 
-        `channels` is a mapping of role to number; numeric columns are numbers; unknown columns are texts.
+        `channels` is a mapping of role to number; numeric columns are numbers; unknown columns are texts. A
+        well that the sheet leaves empty is the one given here.
+
+        Raises
+        ------
+        InputError
+            If several rows name the path by well, and the movie's own well is not known.
         """
-        return dict(self.facts.get(path.resolve(), {}))
+        place = path.resolve()
+        key = (place, "") if (place, "") in self.facts else (place, well_key(well))
+        if key not in self.facts and not well and any(named == place for named, _ in self.facts):
+            raise InputError(
+                f"{path}: the sample sheet has a row for each of its wells, but not its own; pass "
+                "--pattern with the group well, or leave one row"
+            )
+        found = self.facts.get(key)
+        return {} if found is None else {**({"well": well} if well else {}), **found}
 
 
 def read_samples(path: Path) -> SampleSheet:
@@ -71,18 +87,31 @@ def read_samples(path: Path) -> SampleSheet:
     InputError
         If it cannot be read, has no `path` column, or a cell is wrong; the message names row and column.
     """
-    facts: dict[Path, dict[str, Any]] = {}
+    named: dict[Path, dict[str, dict[str, Any]]] = {}
     for number, row in _rows(path):
         where = f"{path}, row {number}"
         for problem in _problems(row):
             raise InputError(f"{where}, {problem}")
         for found in _matches(path, row["path"], where):
-            if found in facts:
+            rows, well = named.setdefault(found, {}), well_key(row.get("well", ""))
+            if rows and (not well or {"", well} & rows.keys()):
                 raise InputError(
                     f"{where}, column path: {found.name} is in an earlier row too; remove one of them"
                 )
-            facts[found] = _typed(row)
-    return SampleSheet(facts)
+            rows[well] = _typed(row)
+    return SampleSheet(
+        {
+            (found, well if len(rows) > 1 else ""): facts
+            for found, rows in named.items()
+            for well, facts in rows.items()
+        }
+    )
+
+
+def well_key(well: str) -> str:
+    """Return a well's name in one spelling: `b02` and `B2` are the same."""
+    match = re.fullmatch(r"\s*([A-Za-z]{1,2})[-_ ]?0*(\d+)\s*", well)
+    return f"{match[1].upper()}{match[2]}" if match else well.strip()
 
 
 def match_samples(path: Path, movies: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -108,14 +137,19 @@ def match_samples(path: Path, movies: Mapping[str, str]) -> dict[str, dict[str, 
     """
     facts: dict[str, dict[str, Any]] = {}
     folder = path.parent.resolve()
-    for number, row in _rows(path):
+    rows = list(_rows(path))
+    patterns = Counter(row["path"] for _, row in rows)
+    for number, row in rows:
         where = f"{path}, row {number}"
         for problem in _problems(row):
             raise InputError(f"{where}, {problem}")
         pattern = row["path"]
         whole = str(folder / pattern)
         names = [
-            name for name, at in movies.items() if name == pattern or fnmatch(str(Path(at).resolve()), whole)
+            name
+            for name, at in movies.items()
+            if name == pattern
+            or (fnmatch(str(Path(at).resolve()), whole) and (patterns[pattern] == 1 or _in_well(name, row)))
         ]
         if not names:
             raise InputError(f"{where}, column path: {pattern!r} matches no analysed movie; correct it")
@@ -124,6 +158,12 @@ def match_samples(path: Path, movies: Mapping[str, str]) -> dict[str, dict[str, 
                 raise InputError(f"{where}, column path: {name} is in an earlier row too; remove one of them")
             facts[name] = _typed(row)
     return facts
+
+
+def _in_well(name: str, row: Mapping[str, str]) -> bool:
+    """Tell whether the name of a movie ends with the row's well, before its position if there is one."""
+    parts = [part for part in name.split("_") if not re.fullmatch(r"p\d{3}", part)]
+    return bool(row.get("well")) and well_key(row["well"]) == well_key(parts[-1])
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -200,7 +240,9 @@ def template() -> str:
     return _sheet(COLUMNS, [EXAMPLE])
 
 
-def sheet_from_folders(paths: Sequence[tuple[Path, Path]], pattern: str, *, beside: Path) -> str:
+def sheet_from_folders(
+    paths: Sequence[tuple[Path, Path]], pattern: str | None, *, beside: Path, wells: Sequence[str] = ()
+) -> str:
     """Return a sample sheet with a row per movie, its facts read off the names of its folders and file.
 
     Parameters
@@ -209,9 +251,12 @@ def sheet_from_folders(paths: Sequence[tuple[Path, Path]], pattern: str, *, besi
         Each movie and the folder under which it was found.
     pattern : str
         What the first parts of the path under that folder look like, with columns in braces, such as
-        `{source}_{target_type}/{donor}/{well}`; the last part may be the file's name without suffix.
+        `{source}_{target_type}/{donor}/{well}`; the last part may be the file's name without suffix. None:
+        only the wells are filled in.
     beside : Path
         The folder that the sheet will lie in: its paths are relative to it.
+    wells : sequence of str
+        The well of each movie where its plate names one, else empty; a well in the pattern wins.
 
     Returns
     -------
@@ -223,19 +268,24 @@ def sheet_from_folders(paths: Sequence[tuple[Path, Path]], pattern: str, *, besi
     SettingsError
         If the pattern names no column, names one twice, or fits no movie.
     """
-    expression, names = _folder_expression(pattern)
-    depth = pattern.count("/") + 1
-    rows = []
-    for path, root in paths:
-        parts = path.relative_to(root).parts if path != root else (path.name,)
-        parts = (*parts[:-1], path.name.split(".")[0]) if path.is_file() else parts
-        match = expression.fullmatch("/".join(parts[:depth]))
-        rows.append(
-            {"path": Path(os.path.relpath(path, beside)).as_posix(), **(match.groupdict() if match else {})}
-        )
-    if not any(len(row) > 1 for row in rows):
+    expression, names = _folder_expression(pattern) if pattern is not None else (re.compile(""), [])
+    depth = 0 if pattern is None else pattern.strip("/").count("/") + 1
+    rows, fits = [], 0
+    for (path, root), well in zip(paths, wells or [""] * len(paths)):
+        match = expression.fullmatch("/".join(_folder_parts(path, root)[:depth]))
+        told = match.groupdict() if match else {}
+        fits += bool(told)
+        rows.append({"path": Path(os.path.relpath(path, beside)).as_posix(), "well": well, **told})
+    if pattern is not None and not fits:
         raise SettingsError(f"the pattern {pattern!r} fits no movie, such as {rows[0]['path']}; correct it")
     return _sheet((*COLUMNS, *(name for name in names if name not in COLUMNS)), rows)
+
+
+def _folder_parts(path: Path, root: Path) -> tuple[str, ...]:
+    """Return the parts of a movie's path below the input, without the endings of files and Zarr folders."""
+    parts = path.relative_to(root).parts if path != root else (path.name,)
+    parts = tuple(stem(Path(part)) if part.lower().endswith(".zarr") else part for part in parts)
+    return (*parts[:-1], path.name.split(".")[0]) if path.is_file() else parts
 
 
 def _folder_expression(pattern: str) -> tuple[re.Pattern[str], list[str]]:

@@ -8,10 +8,10 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,56 +19,13 @@ from tifffile import TiffFile, TiffPageSeries
 
 from exovision.errors import InputError
 from exovision.io.metadata import Metadata, imagej_metadata, ome_images, ome_master, resolution_size_um
+from exovision.io.stack import Part, Stack, check_extent, chosen, numbered
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FATAL = re.compile(
     r"page offset|offset to page|corrupted|circular|is missing|TiffTag (?:270|273|279|324|325|5083[89]) "
 )
 _DAMAGED = "a whole TIFF was wanted, it is truncated or damaged ({}); copy or export it again"
-
-
-class PlaneReader(Protocol):
-    """The planes of one movie, counted in the order they are stored."""
-
-    def missing(self, k: int) -> bool:
-        """Tell whether plane `k` was announced but never recorded."""
-
-    def read(self, k: int) -> NDArray[Any]:
-        """Return plane `k`, shape (Y, X)."""
-
-    def close(self) -> None:
-        """Release the files."""
-
-
-@dataclass(frozen=True)
-class Stack:
-    """One movie as its file describes it.
-
-    Attributes
-    ----------
-    axes : tuple of (str, int)
-        Letter and length of the axes before Y and X, slowest first.
-    declared : bool
-        Whether the file names its axes.
-    image_shape : tuple of int
-        (Y, X).
-    dtype : dtype
-        Of the pixels in the file.
-    metadata : Metadata
-        Sizes, times and channels.
-    planes : PlaneReader
-        The pixels.
-    notes : tuple of str
-        What the user should know.
-    """
-
-    axes: tuple[tuple[str, int], ...]
-    declared: bool
-    image_shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    metadata: Metadata
-    planes: PlaneReader
-    notes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -229,25 +186,13 @@ def _open(path: Path, tif: TiffFile, position: str | None, said: list[str]) -> S
     if fatal or not all_series:
         cut = fatal[0].split(">", 1)[-1].strip() if fatal else "it holds no images"
         raise InputError(f"{path}: {_DAMAGED.format(cut[:100])}")
-    index = _index(path, len(all_series), position)
+    index = chosen(path, [f"p{i:03d}" for i in range(len(all_series))], position)
     series = all_series[index]
     axes, shape = _leading(path, series)
     planes = TiffPlanes(path, tif, series)
     planes.check_complete()
     metadata, declared = _describe(tif, series, index, len(all_series))
     return Stack(axes, declared, shape, np.dtype(series.dtype), metadata, planes)
-
-
-def _index(path: Path, n: int, position: str | None) -> int:
-    known = [f"p{i:03d}" for i in range(n)]
-    if position is None and n == 1:
-        return 0
-    if position in known:
-        return known.index(position)
-    came = "none was chosen" if position is None else f"got {position!r}"
-    raise InputError(
-        f"{path}: one position of {known[0]} to {known[-1]} was wanted, {came}; name one of these"
-    )
 
 
 def _leading(path: Path, series: TiffPageSeries) -> tuple[tuple[tuple[str, int], ...], tuple[int, int]]:
@@ -266,22 +211,9 @@ def _leading(path: Path, series: TiffPageSeries) -> tuple[tuple[tuple[str, int],
     pairs = [(axis, int(size)) for axis, size in zip(axes, shape) if axis != "S"]
     if [axis for axis, _ in pairs[-2:]] != ["Y", "X"]:
         raise InputError(f"{path}: images of axes YX were wanted, got {axes}; export the movie as OME-TIFF")
-    check_dtype(path, np.dtype(series.dtype))
-    return tuple(pairs[:-2]), (pairs[-2][1], pairs[-1][1])
-
-
-def check_dtype(path: Path, dtype: np.dtype[Any]) -> None:
-    """Check that pixels are integers or real numbers.
-
-    Raises
-    ------
-    InputError
-        If they are of another type, such as bool or complex.
-    """
-    if dtype.kind not in "uif":
-        raise InputError(
-            f"{path}: integer or real pixels were wanted, got {dtype.name}; convert the movie to 16 bit"
-        )
+    image_shape = pairs[-2][1], pairs[-1][1]
+    check_extent(path, pairs[:-2], image_shape, np.dtype(series.dtype))
+    return tuple(pairs[:-2]), image_shape
 
 
 def _describe(tif: TiffFile, series: TiffPageSeries, index: int, n: int) -> tuple[Metadata, bool]:
@@ -315,8 +247,8 @@ def _resolution(page: Any) -> tuple[float, float] | None:
     return values[0], values[1]
 
 
-def tiff_positions(path: Path) -> list[str | None]:
-    """Return the positions of a TIFF that are this file's own: `[None]` for a single movie.
+def tiff_parts(path: Path) -> list[Part]:
+    """Return the movies of a TIFF that are this file's own.
 
     A set of OME-TIFF files that refer to each other lists every position once, in the file that holds its
     first plane.
@@ -330,12 +262,13 @@ def tiff_positions(path: Path) -> list[str | None]:
         xml = tif.ome_metadata
         master = ome_master(xml)
         if master is not None:
-            return [] if master.lower().endswith(("tif", "tiff")) and _beside(path, master) else [None]
+            listed = master.lower().endswith(("tif", "tiff")) and _beside(path, master)
+            return [] if listed else [Part(path)]
         owned = [_owned(path, image.files) for image in ome_images(xml)]
         n = len(tif.series) if len(owned) > 1 else 1
         if n == 1:
-            return [None] if not owned or any(owned) else []
-        return [f"p{i:03d}" for i in range(n) if len(owned) != n or owned[i]]
+            return [Part(path)] if not owned or any(owned) else []
+        return [part for i, part in enumerate(numbered(path, n)) if len(owned) != n or owned[i]]
 
 
 def _owned(path: Path, files: tuple[str, ...]) -> bool:

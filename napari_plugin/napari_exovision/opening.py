@@ -11,7 +11,7 @@ import numpy as np
 
 from exovision.errors import MissingFactError, SettingsError
 from exovision.io.discovery import find_movies
-from exovision.io.movies import SUFFIXES, read
+from exovision.io.movies import read
 from exovision.records import Movie
 
 PLACEHOLDERS: Mapping[str, float] = {"pixel_size_um": 1.0, "frame_interval_s": 1.0}
@@ -32,11 +32,6 @@ class Opened:
 
     movie: Movie
     missing: tuple[str, ...] = ()
-
-
-def is_movie(path: Path) -> bool:
-    """Tell whether a path looks like a movie that exovision reads."""
-    return path.is_file() and path.name.lower().endswith(SUFFIXES)
 
 
 def open_movie(path: Path, **given: Any) -> Opened:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from exovision.io.formats import is_movie
 from exovision.io.results import RECORD, movie_folders
 from napari_exovision.layers import image_layers, result_layers
-from napari_exovision.opening import is_movie, open_movies
+from napari_exovision.opening import open_movies
 from napari_exovision.session import Session
 
 LayerData = tuple[Any, dict[str, Any], str]

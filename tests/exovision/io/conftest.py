@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,3 +20,24 @@ def numbered() -> Callable[..., np.ndarray]:
         return np.broadcast_to(value[..., None, None], (t, c, z, *size)).astype(np.uint16)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def vendor() -> ModuleType:
+    """Give the writers of vendor files; see `vendor_files.py`."""
+    return beside("vendor_files")
+
+
+@pytest.fixture(scope="session")
+def zarrs() -> ModuleType:
+    """Give the writers of OME-Zarr images and plates; see `zarr_files.py`."""
+    return beside("zarr_files")
+
+
+def beside(name: str) -> ModuleType:
+    """Import a module of helpers that lies beside this file."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import tifffile
 
 from exovision.errors import InputError, SettingsError
+from exovision.io.discovery import find_movies
 from exovision.io.movies import read
 
 TIME_CHANNEL = r"t(?P<t>\d+)_c(?P<c>\d+)"
@@ -142,3 +144,82 @@ def test_numbers_that_are_dates_are_refused(tmp_path: Path) -> None:
         image(tmp_path / f"t{t}_c1.tif", 0)
     with pytest.raises(InputError, match="let the group match a counter"):
         read(tmp_path, pattern=TIME_CHANNEL, **GIVEN)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ("00d00h00m", "00d02h00m", "01d00h10m"),
+        ("2026y02m28d_23h00m", "2026y03m01d_01h00m", "2026y03m01d_23h10m"),
+    ],
+)
+def test_an_incucyte_export_gives_wells_fields_and_the_times_in_the_names(
+    times: tuple[str, str, str], tmp_path: Path
+) -> None:
+    for well in ("A1", "B12"):
+        for t, time in enumerate(times):
+            for c, channel in enumerate(("Phase", "Green")):
+                image(
+                    tmp_path / "e" / f"VID 7_{channel}_{well}_2_{time}.tif",
+                    10 * t + c + 100 * (well == "B12"),
+                )
+    (tmp_path / "e" / f"VID 7_Green_A1_2_{times[1]}.tif").unlink()
+    entries = find_movies([tmp_path], pattern="incucyte")
+    assert [(entry.name, entry.well) for entry in entries] == [("e_A1_p002", "A1"), ("e_B12_p002", "B12")]
+    given = {"channels": {"cell": 1, "annexin": 0}, "pixel_size_um": 1.24}
+    movies = [read(e.path, pattern="incucyte", position=e.position, **given) for e in entries]
+    assert movies[0].channel_names == ("Green", "Phase")
+    np.testing.assert_array_equal(movies[0].role_times_s("annexin"), [0, np.nan, 87000])
+    np.testing.assert_array_equal(movies[0].role_times_s("cell"), [0, 7200, 87000])
+    assert [int(movies[1].image(t, "cell")[0, 0]) for t in range(3)] == [100, 110, 120]
+
+
+@pytest.mark.parametrize(
+    ("preset", "name"),
+    [
+        ("micromanager", "img_channel{c:03d}_position001_time{t:09d}_z{z:03d}.tif"),
+        ("micromanager1", "img_{t:09d}_Dye {c}_{z:03d}.tif"),
+    ],
+)
+def test_a_folder_of_micro_manager_is_one_movie(preset: str, name: str, tmp_path: Path) -> None:
+    for t, c, z in np.ndindex(3, 2, 2):
+        image(tmp_path / name.format(t=t, c=c, z=z), 100 * t + 10 * c + z)
+    movie = read(tmp_path, pattern=preset, projection=1, **GIVEN)
+    assert movie.shape == (3, 2, 2, 8, 9)
+    assert [int(movie.image(t, "cell")[0, 0]) for t in range(3)] == [11, 111, 211]
+
+
+def test_a_date_that_does_not_exist_is_no_time(tmp_path: Path) -> None:
+    image(tmp_path / "x_A1_1_2026y02m30d_10h00m.tif", 0)
+    with pytest.raises(InputError, match="numbers for group t were wanted"):
+        read(tmp_path, pattern="incucyte", **GIVEN)
+
+
+def frame_facts(name: str, ms: float, channel: str) -> dict[str, object]:
+    return {"FileName": name, "ElapsedTime-ms": ms, "Channel": channel, "PixelSizeUm": 0.16}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_micro_managers_own_file_gives_times_sizes_and_names(version: int, tmp_path: Path) -> None:
+    facts: dict[str, object] = {"Summary": {"PixelSize_um": 0.5, "Interval_ms": 0}}
+    for t, c in np.ndindex(3, 2):
+        dye = ("PKH67", "CellMask")[c]
+        name = (
+            f"img_{t:09d}_{c}_000.tif"
+            if version == 1
+            else f"img_channel00{c}_position000_time00000000{t}_z000.tif"
+        )
+        image(tmp_path / name, 10 * t + c)
+        told = frame_facts(f"Default/{name}", 1000.0 * (0, 2, 5)[t] + 400 * c + 70, dye)
+        key = f"FrameKey-{t}-{c}-0" if version == 1 else f"Metadata-Default/{name}"
+        facts[key] = {k: v for k, v in told.items() if version == 1 or k != "FileName"}
+    (tmp_path / "metadata.txt").write_text(json.dumps(facts))
+    pattern = "micromanager1" if version == 1 else "micromanager"
+    movie = read(tmp_path, pattern=pattern)
+    assert dict(movie.roles) == {"exosome": 0, "cell": 1}
+    assert movie.pixel_size_um == 0.16
+    np.testing.assert_allclose(movie.times_s, [[0.07, 0.47], [2.07, 2.47], [5.07, 5.47]])
+    (tmp_path / "metadata.txt").write_text(json.dumps(facts)[:-5])
+    cut = read(tmp_path, pattern=pattern, **GIVEN)
+    assert cut.channel_names == (("0", "1") if version == 1 else ("000", "001"))
+    assert any("metadata.txt is damaged" in note for note in cut.notes)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from exovision.errors import InputError, SettingsError
-from exovision.io.samples import COLUMNS, read_samples, sheet_from_folders, template
+from exovision.io.samples import COLUMNS, match_samples, read_samples, sheet_from_folders, template
 
 
 def sheet(folder: Path, text: str) -> Path:
@@ -143,3 +143,47 @@ def test_a_pattern_may_name_the_first_folders_only_and_columns_of_its_own(tmp_pa
 def test_a_folder_pattern_that_cannot_work_is_told(pattern: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=message):
         sheet_from_folders(listed(tmp_path, "a.tif"), pattern, beside=tmp_path)
+
+
+def test_the_wells_of_a_plate_fill_the_sheet(tmp_path: Path) -> None:
+    places = ("NK/p.ome.zarr/B/03/0", "NK/p.ome.zarr/B/04/0")
+    for place in places:
+        (tmp_path / place).mkdir(parents=True)
+    paths = [(tmp_path / place, tmp_path) for place in places]
+    for pattern in (None, "{condition}", "{condition}/{plate}"):
+        text = sheet_from_folders(paths, pattern, beside=tmp_path, wells=["B03", "B04"])
+        (tmp_path / "s.csv").write_text(text, encoding="utf-8")
+        told = [read_samples(tmp_path / "s.csv").facts_for(path) for path, _ in paths]
+        assert [one["well"] for one in told] == ["B03", "B04"]
+        assert [one.get("condition") for one in told] == [None if pattern is None else "NK"] * 2
+    assert [one["plate"] for one in told] == ["p", "p"]
+    with pytest.raises(SettingsError, match="fits no movie"):
+        sheet_from_folders(paths, "x{condition}", beside=tmp_path, wells=["B03", "B04"])
+
+
+def test_the_wells_of_one_folder_have_rows_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "plate").mkdir()
+    sheet = tmp_path / "s.csv"
+    sheet.write_text("path,well,condition\nplate,b2,NK\nplate,B03,none\n")
+    samples = read_samples(sheet)
+    assert samples.facts_for(tmp_path / "plate", well="B02")["condition"] == "NK"
+    assert samples.facts_for(tmp_path / "plate", well="B3")["condition"] == "none"
+    assert samples.facts_for(tmp_path / "plate", well="C1") == {}
+    with pytest.raises(InputError, match="a row for each of its wells"):
+        samples.facts_for(tmp_path / "plate")
+    names = {"plate_B02_p001": str(tmp_path / "plate"), "plate_B3": str(tmp_path / "plate")}
+    matched = match_samples(sheet, names)
+    assert {name: facts["condition"] for name, facts in matched.items()} == {
+        "plate_B02_p001": "NK",
+        "plate_B3": "none",
+    }
+    sheet.write_text("path,well\nplate,B2\nplate,b02\n")
+    with pytest.raises(InputError, match="row 3, column path: plate is in an earlier row too"):
+        read_samples(sheet)
+
+
+def test_a_row_for_a_whole_plate_leaves_each_movie_its_well(tmp_path: Path) -> None:
+    (tmp_path / "plate").mkdir()
+    (tmp_path / "s.csv").write_text("path,condition\nplate,NK\n")
+    facts = read_samples(tmp_path / "s.csv").facts_for(tmp_path / "plate", well="B3")
+    assert facts == {"well": "B3", "condition": "NK"}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import geff
 import numpy as np
 import pandas as pd
 import pytest
+from geff.validate.data import ValidationConfig
 
 from exovision import schema
+from exovision.errors import OutputError
+from exovision.io.geff_tracks import write_geff
 from exovision.io.tracks import write_napari_tracks, write_trackmate
 from exovision.records import Movie
 
@@ -102,3 +107,42 @@ def test_no_spots_are_valid_files(tmp_path: Path) -> None:
     assert list(root.iter("Spot")) == list(root.iter("Track")) == []
     write_napari_tracks(tmp_path / "n.csv", empty)
     assert (tmp_path / "n.csv").read_text() == "track_id,t,y,x,state\n"
+
+
+def test_geff_reads_every_spot_and_link_back(tmp_path: Path) -> None:
+    table = spots().assign(marker_CD56=np.arange(6.0))
+    write_geff(tmp_path / "t.geff", table, movie())
+    write_geff(tmp_path / "t.geff", table, movie())
+    graph, metadata = geff.read(
+        tmp_path / "t.geff", data_validation=ValidationConfig(graph=True, tracklet=False), backend="networkx"
+    )
+    assert graph.is_directed()
+    assert set(graph.edges) == {(0, 2), (2, 3), (1, 4)}
+    assert [(axis.name, axis.unit, axis.scale, axis.scaled_unit) for axis in metadata.axes] == [
+        ("t", "frame", 2.0, "second"),
+        ("y", "pixel", 0.1, "micrometer"),
+        ("x", "pixel", 0.1, "micrometer"),
+    ]
+    assert metadata.track_node_props == {"tracklet": "exosome_id"}
+    for row, truth in table.iterrows():
+        node = graph.nodes[row]
+        assert [node["t"], node["y"], node["x"]] == [truth["frame"], truth["y_px"], truth["x_px"]]
+        assert node["state"] == truth["state"]
+        assert node["marker_CD56"] == row
+        assert node.get("exosome_id") == (None if pd.isna(truth["exosome_id"]) else truth["exosome_id"])
+        assert ("sigma_px" in node) == (row != 5)
+        assert "photons" not in node
+
+
+def test_no_spots_are_a_valid_geff(tmp_path: Path) -> None:
+    write_geff(tmp_path / "t.geff", schema.empty(schema.SPOTS), movie())
+    graph, _ = geff.read(tmp_path / "t.geff")
+    assert len(graph) == 0
+
+
+def test_geff_without_its_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("geff.core_io", "geff"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(OutputError, match=r"pip install 'exovision\[geff\]'"):
+        write_geff(tmp_path / "t.geff", spots(), movie())
+    assert not (tmp_path / "t.geff").exists()
