@@ -174,7 +174,9 @@ def readable(path: Path, kind: str) -> Iterator[None]:
             raise InputError(
                 f"{path}: a whole {kind} was wanted, a part of it is missing; copy or export it again"
             ) from error
-        raise InputError(f"{path}: an {kind} was wanted, there is no such file; correct the path") from error
+        raise InputError(
+            f"{path}: a readable {kind} was wanted, there is no such file; correct the path"
+        ) from error
     except PermissionError as error:
         raise InputError(
             f"{path}: a readable file was wanted, permission was denied; change its permissions"
@@ -182,7 +184,7 @@ def readable(path: Path, kind: str) -> Iterator[None]:
     except Exception as error:
         if path.is_file() and not path.stat().st_size:
             raise InputError(
-                f"{path}: an {kind} was wanted, the file is empty (0 bytes); copy or export it again"
+                f"{path}: a readable {kind} was wanted, the file is empty (0 bytes); copy or export it again"
             ) from error
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise InputError(
@@ -217,7 +219,7 @@ def library(name: str, path: Path, kind: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise InputError(
-            f"{path}: an {kind} needs the package {name}, which is not installed; "
+            f"{path}: this {kind} needs the package {name}, which is not installed; "
             "run: pip install 'exovision[vendor]'"
         ) from error
 
