@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from napari_exovision.table import EVENT_COLUMNS, Browsable, Filter, event_table
+from napari_exovision.table import EVENT_COLUMNS, Browsable, Filter, reviewed
 from napari_exovision.table_model import TableModel
 from napari_exovision.table_view import TableView
 from qtpy.QtWidgets import QApplication
@@ -69,7 +69,7 @@ def many_events() -> pd.DataFrame:
             "identifiable": True,
         }
     )
-    return event_table(schema.conform(table, schema.EVENTS), rng.choice(["", "accepted"], EVENTS).tolist())
+    return reviewed(schema.conform(table, schema.EVENTS), rng.choice(["", "accepted"], EVENTS).tolist())
 
 
 def scroll(view: TableView, application: Any) -> list[float]:

@@ -97,11 +97,11 @@ class Tour:
         browser.choose(int(longest["event_id"]))
         self.settle(browser.strip)
         self.shoot("napari_events")
-        tabs = browser.layout().itemAt(0).widget()
-        tabs.setCurrentIndex(1)
-        most = int(browser.fates.content.table["dockings"].astype(float).idxmax())
-        browser.cell_table.setCurrentIndex(browser.fates.index(most, 0))
-        self.settle(browser.life)
+        browser.tabs.setCurrentIndex(1)
+        page = browser.cells
+        most = int(page.fates.content.table["dockings"].astype(float).idxmax())
+        page.table.setCurrentIndex(page.fates.index(most, 0))
+        self.settle(page.life)
         self.shoot("napari_cells")
 
     def correct(self) -> None:
