@@ -125,7 +125,7 @@ class Tour:
 
     def teach(self) -> None:
         """Add frames, train shortly, compare."""
-        panel = self.put(TeachPanel, "Teach cells")
+        panel = self.put(TeachPanel, "Teach")
         for frame in (5, 25, 45):
             self.viewer.dims.set_current_step(0, frame)
             panel.take()

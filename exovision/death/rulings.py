@@ -58,8 +58,8 @@ def bound(log_emission: Floats, ruled: Names, rates: Floats, *, cell_id: int) ->
     """
     names = np.array([NAMES[state] for state in STATES], dtype=object)
     allowed = (ruled[:, None] == "") | (ruled[:, None] == names)
-    for t in np.flatnonzero((ruled[1:] != ruled[:-1]) & np.isin(ruled[1:], FINAL) & (ruled[:-1] == "")):
-        allowed[t] = names != ruled[t + 1]
+    for k in np.flatnonzero((ruled[1:] != ruled[:-1]) & np.isin(ruled[1:], FINAL) & (ruled[:-1] == "")):
+        allowed[k] = names != ruled[k + 1]
     ways = _ways(rates)
     for t in range(1, len(allowed)):
         allowed[t] &= allowed[t - 1] @ ways

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -416,8 +417,10 @@ class AnalysePanel(Panel):
         self.bar.setVisible(busy)
         self.bar.setRange(0, 0)
 
-    def _use_weights(self, path: str) -> None:
-        self.form.editors["cells"]["weights"].set_value(path)
+    def _use_weights(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        for stage, values in changes.items():
+            for name, value in values.items():
+                self.form.editors[stage][name].set_value(value)
 
 
 def _interval(movie: Movie) -> float | None:
