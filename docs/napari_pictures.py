@@ -102,6 +102,11 @@ class Tour:
         most = int(page.fates.content.table["dockings"].astype(float).idxmax())
         page.table.setCurrentIndex(page.fates.index(most, 0))
         self.settle(page.life)
+        self.viewer.dims.set_current_step(0, 40)
+        page.first.setValue(40)
+        page.set_state("early_apoptotic")
+        self.until(lambda: not page.hub.busy)
+        self.settle(page.life)
         self.shoot("napari_cells")
 
     def correct(self) -> None:
