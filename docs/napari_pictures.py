@@ -26,6 +26,8 @@ from npe2 import PluginManager, PluginManifest
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
+from exovision.curation.tracks import delete_spots
+
 HERE = Path(__file__).parent
 SIZE = (1380, 860)
 COLOURS = 200
@@ -129,12 +131,15 @@ class Tour:
         self.shoot("napari_results")
 
     def teach(self) -> None:
-        """Add frames, train shortly, compare."""
+        """Delete dim spots of some frames, add the frames, train, compare."""
         panel = self.put(TeachPanel, "Teach")
-        for frame in (5, 25, 45):
+        panel.subject.setCurrentText("spots")
+        for frame in range(5, 55, 5):
+            own = panel.session().spots
+            own = own[own["frame"] == frame]
+            panel.session().add(delete_spots([int(own["counts"].idxmin())]))
             self.viewer.dims.set_current_step(0, frame)
             panel.take()
-        panel.steps.setValue(20)
         panel.train()
         self.until(lambda: panel.task is None)
         self.shoot("napari_teach")

@@ -16,7 +16,7 @@ ALIVE = ("live", "mitotic")
 """States that can become each other, and any other."""
 DYING = (("early_apoptotic", "late_apoptotic", "secondary_necrotic", "debris"), ("lytic", "debris"))
 """The ways of dying: along each a state can only become a later one."""
-STATES = (*ALIVE, *dict.fromkeys(state for way in DYING for state in way))
+STATES = (*ALIVE, *DYING[0][:-1], *DYING[1])
 """What a person can say a cell is."""
 
 

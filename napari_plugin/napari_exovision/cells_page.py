@@ -119,7 +119,7 @@ class CellsPage(QWidget):
         grid = QGridLayout()
         for number, state in enumerate(STATES):
             made = button(f"{state.replace('_', ' ')} ({number + 1})", _calling(self.set_state, state))
-            grid.addWidget(made, number // 4, number % 4)
+            grid.addWidget(made, number // 3, number % 3)
         return grid
 
     # What is shown

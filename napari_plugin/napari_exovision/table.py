@@ -26,15 +26,15 @@ EVENT_COLUMNS: Mapping[str, str] = {
 }
 FATE_COLUMNS: Mapping[str, str] = {
     "cell_id": "cell",
-    "first_frame": "first frame",
-    "last_frame": "last frame",
-    "entry": "entry",
     "exit": "exit",
     "death_mode": "death",
-    "death_probability": "probability",
     "onset_s": "onset, s",
     "dockings": "dockings",
     "review": "review",
+    "death_probability": "probability",
+    "first_frame": "first frame",
+    "last_frame": "last frame",
+    "entry": "entry",
 }
 UNREVIEWED = "unreviewed"
 
