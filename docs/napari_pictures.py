@@ -20,6 +20,7 @@ from napari.utils.notifications import NotificationSeverity
 from napari_exovision.analyse_panel import AnalysePanel
 from napari_exovision.browser_panel import BrowserPanel
 from napari_exovision.correct_panel import CorrectPanel
+from napari_exovision.hub import hub_of
 from napari_exovision.results_panel import ResultsPanel
 from napari_exovision.teach_panel import TeachPanel
 from npe2 import PluginManager, PluginManifest
@@ -67,6 +68,7 @@ class Tour:
 
     def go(self) -> None:
         """Go through all steps."""
+        hub_of(self.viewer).sign("Ada")
         self.viewer.open_sample("exovision", "docking")
         analyse = self.put(AnalysePanel, "Analyse")
         analyse.out.setText(str(self.results))
@@ -114,6 +116,8 @@ class Tour:
     def correct(self) -> None:
         """Split a track, and see the tables recounted."""
         panel = self.put(CorrectPanel, "Correct")
+        panel.who.setText("Ada")
+        panel.hub.sign("Ada")
         session = panel.session()
         own = session.spots["exosome_id"].value_counts()
         panel.track.setValue(int(own.index[0]))

@@ -108,6 +108,8 @@ def train_events(
             progress=bar,
         )  # fmt: skip
     return _tell(weights, figures, "events.weights")
+
+
 @train_app.command("spots")
 def train_spots(
     out: Out,
