@@ -44,17 +44,22 @@ def compare(folder: Path, frames: int) -> None:
         scene = load_scene("docking")
         longer = scene.imaging.model_copy(update={"frames": frames})
         write(simulate(scene.model_copy(update={"imaging": longer}), seed=SEED), folder)
-    out = str(folder / "by_command")
-    command = peak_mib(
-        [sys.executable, "-m", "exovision", "run", str(movie), "--out", out, "--device", "cpu"]
-    )
-    here = [sys.executable, __file__, "--folder", str(folder), "--part"]
-    viewer, plugin = (peak_mib([*here, part]) for part in ("view", "analyse"))
     size = movie.stat().st_size / 2**20
     print(f"movie of {frames} frames of 512 x 512 px, two channels, seed {SEED}: {size:.0f} MiB on disk")
-    print(f"command line {command:.0f} MiB; viewer with the movie and the panel {viewer:.0f} MiB")
-    ratio = plugin / (command + viewer)
-    print(f"analysis and browsing in the plugin {plugin:.0f} MiB: {ratio:.2f} of both together (bar {BAR})")
+    out = str(folder / "by_command")
+    run = ["-m", "exovision", "run", str(movie), "--out", out, "--device", "cpu", "--overwrite"]
+    command = told("command line", run)
+    here = [__file__, "--folder", str(folder), "--part"]
+    viewer = told("viewer with the movie", [*here, "view"])
+    plugin = told("analysis and browsing in the plugin", [*here, "analyse"])
+    print(f"{plugin / (command + viewer):.2f} of command line and viewer together (bar {BAR})")
+
+
+def told(what: str, command: list[str]) -> float:
+    """Measure a Python process and print its peak, MiB."""
+    peak = peak_mib([sys.executable, *command])
+    print(f"{what}: {peak:.0f} MiB", flush=True)
+    return peak
 
 
 def peak_mib(command: list[str]) -> float:
@@ -67,7 +72,7 @@ def peak_mib(command: list[str]) -> float:
 
 
 def look(folder: Path, *, analyses: bool) -> None:
-    """Open the movie and the panel in a viewer, and perhaps analyse and go through the frames."""
+    """Open the movie in a viewer, perhaps analyse it in the panel, and go through the frames."""
     import napari
     from napari_exovision.analyse_panel import AnalysePanel
     from napari_exovision.layers import image_layers
@@ -78,18 +83,19 @@ def look(folder: Path, *, analyses: bool) -> None:
     for opened in open_movies(folder / "movie.ome.tif"):
         for data, attributes, _ in image_layers(opened):
             viewer.add_image(data, **attributes)
-    panel = AnalysePanel(viewer)
-    viewer.window.add_dock_widget(panel, name="Analyse")
+    panel = AnalysePanel(viewer) if analyses else None
+    if panel is not None:
+        viewer.window.add_dock_widget(panel, name="Analyse")
     begun = time.monotonic()
 
     def wait(seconds: float) -> None:
         until = time.monotonic() + seconds
-        while time.monotonic() < until or panel.task is not None:
+        while time.monotonic() < until or (panel is not None and panel.task is not None):
             QApplication.processEvents()
             time.sleep(0.01)
 
     wait(ROUNDS_S)
-    if analyses:
+    if panel is not None:
         panel.form.set_settings(Settings())
         panel.device.setCurrentText("cpu")
         panel.out.setText(str(folder / "by_plugin"))

@@ -47,6 +47,7 @@ UNUSED = "not used"
 LAYERS = "image layers"
 FOUND = "found in the movie"
 DEVICES = ("auto", "cpu", "cuda", "mps")
+WARM_UP_MS = 500
 STATES = {"idle": "", "stopping": "stopping: the part under way is finished first"}
 
 
@@ -67,6 +68,11 @@ class AnalysePanel(Panel):
         self._shown: Any = None
         self._ready: WarmUp | None = None
         self._layout()
+        # Not before the movie was drawn: until then nobody knows which libraries the graphics driver brings.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(WARM_UP_MS)
+        self._soon.timeout.connect(self._warm_up)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(50)
@@ -214,7 +220,7 @@ class AnalysePanel(Panel):
             )
         self.facts.setText("")
         self.out.setText(str(self._default_out(movie)))
-        self._warm_up()
+        self._soon.start()
 
     def _loose(self) -> list[Image]:
         return [layer for layer in self._images() if not about(layer)]
@@ -364,7 +370,7 @@ class AnalysePanel(Panel):
 
     def _warm_up(self) -> None:
         """Make the first preview ready, if the movie says all that it needs."""
-        if self._movies.get(self.movie.currentText()) is None:
+        if not self.ties.hold or self._movies.get(self.movie.currentText()) is None:
             return
         with suppress(ExovisionError):
             plan = self.plan()

@@ -6,6 +6,7 @@ from threading import Thread
 
 from exovision.pipeline import Preview
 from exovision.progress import Progress
+from napari_exovision.graphics import keep_triton_out
 from napari_exovision.plan import Plan
 
 HEARTBEAT_S = 0.1
@@ -21,6 +22,7 @@ class WarmUp:
     """
 
     def __init__(self, plan: Plan) -> None:
+        keep_triton_out()
         self.plan = plan
         self._found: Preview | None = None
         self._thread = Thread(target=self._run, name="exovision warm-up", daemon=True)
