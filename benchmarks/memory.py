@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from exovision.settings import Settings
 from exovision.simulation.movie import simulate, write
@@ -74,7 +75,6 @@ def peak_mib(command: list[str]) -> float:
 def look(folder: Path, *, analyses: bool) -> None:
     """Open the movie in a viewer, perhaps analyse it in the panel, and go through the frames."""
     import napari
-    from napari_exovision.analyse_panel import AnalysePanel
     from napari_exovision.layers import image_layers
     from napari_exovision.opening import open_movies
     from qtpy.QtWidgets import QApplication
@@ -83,8 +83,11 @@ def look(folder: Path, *, analyses: bool) -> None:
     for opened in open_movies(folder / "movie.ome.tif"):
         for data, attributes, _ in image_layers(opened):
             viewer.add_image(data, **attributes)
-    panel = AnalysePanel(viewer) if analyses else None
-    if panel is not None:
+    panel: Any = None
+    if analyses:
+        from napari_exovision.analyse_panel import AnalysePanel
+
+        panel = AnalysePanel(viewer)
         viewer.window.add_dock_widget(panel, name="Analyse")
     begun = time.monotonic()
 

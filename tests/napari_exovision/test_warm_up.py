@@ -48,3 +48,13 @@ def test_waiting_can_be_stopped(scene: Path, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         ready.diameter_um(stop)
     ready.diameter_um(lambda *_: None)
+
+
+def test_a_second_llvm_is_kept_out_before_torch_is_loaded(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("napari_exovision.warm_up.keep_triton_out", lambda: said.append("kept out"))
+    monkeypatch.setattr(Plan, "preview", lambda self, frame: (said.append("preview"), None))
+    WarmUp(plan_of(scene / "movie.ome.tif", tmp_path)).diameter_um(lambda *_: None)
+    assert said == ["kept out", "preview"]
