@@ -11,20 +11,32 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import exovision_samples
 import napari
+import numpy as np
+import pandas as pd
 from napari.settings import get_settings
 from napari.utils.notifications import NotificationSeverity
 from napari_exovision.analyse_panel import AnalysePanel
 from napari_exovision.browser_panel import BrowserPanel
 from napari_exovision.correct_panel import CorrectPanel
+from napari_exovision.editing import measure_spot
+from napari_exovision.hub import hub_of
 from napari_exovision.results_panel import ResultsPanel
+from napari_exovision.session import Session
 from napari_exovision.teach_panel import TeachPanel
 from npe2 import PluginManager, PluginManifest
+from numpy.typing import NDArray
 from PIL import Image
 from qtpy.QtWidgets import QApplication
+
+from exovision.curation.tracks import delete_spots
+from exovision.errors import InputError
+from exovision.scoring.matching import match_points
 
 HERE = Path(__file__).parent
 SIZE = (1380, 860)
@@ -65,6 +77,7 @@ class Tour:
 
     def go(self) -> None:
         """Go through all steps."""
+        hub_of(self.viewer).sign("Ada")
         self.viewer.open_sample("exovision", "docking")
         analyse = self.put(AnalysePanel, "Analyse")
         analyse.out.setText(str(self.results))
@@ -97,16 +110,23 @@ class Tour:
         browser.choose(int(longest["event_id"]))
         self.settle(browser.strip)
         self.shoot("napari_events")
-        tabs = browser.layout().itemAt(0).widget()
-        tabs.setCurrentIndex(1)
-        most = int(browser.fates.content.table["dockings"].astype(float).idxmax())
-        browser.cell_table.setCurrentIndex(browser.fates.index(most, 0))
-        self.settle(browser.life)
+        browser.tabs.setCurrentIndex(1)
+        page = browser.cells
+        most = int(page.fates.content.table["dockings"].astype(float).idxmax())
+        page.table.setCurrentIndex(page.fates.index(most, 0))
+        self.settle(page.life)
+        self.viewer.dims.set_current_step(0, 40)
+        page.first.setValue(40)
+        page.set_state("early_apoptotic")
+        self.until(lambda: not page.hub.busy)
+        self.settle(page.life)
         self.shoot("napari_cells")
 
     def correct(self) -> None:
         """Split a track, and see the tables recounted."""
         panel = self.put(CorrectPanel, "Correct")
+        panel.who.setText("Ada")
+        panel.hub.sign("Ada")
         session = panel.session()
         own = session.spots["exosome_id"].value_counts()
         panel.track.setValue(int(own.index[0]))
@@ -124,12 +144,13 @@ class Tour:
         self.shoot("napari_results")
 
     def teach(self) -> None:
-        """Add frames, train shortly, compare."""
-        panel = self.put(TeachPanel, "Teach cells")
-        for frame in (5, 25, 45):
+        """Make the spots of some frames those of the sample's truth, add the frames, train, compare."""
+        panel = self.put(TeachPanel, "Teach")
+        panel.subject.setCurrentText("spots")
+        for frame in range(5, 55, 5):
+            put_right(panel.session(), frame)
             self.viewer.dims.set_current_step(0, frame)
             panel.take()
-        panel.steps.setValue(20)
         panel.train()
         self.until(lambda: panel.task is None)
         self.shoot("napari_teach")
@@ -179,6 +200,26 @@ class Tour:
         with Image.open(path) as picture:
             small = picture.convert("RGB").quantize(COLOURS)
         small.save(path, optimize=True)
+
+
+def put_right(session: Session, frame: int) -> None:
+    """Delete what is no spot, and add those that were missed, as a person would who knows the truth."""
+    truth = pd.read_parquet(Path(exovision_samples.__file__).parent / "demo/truth/spots.parquet")
+    found = session.spots[session.spots["frame"] == frame]
+    known = truth[truth["frame"] == frame]
+    pairs = match_points(places(known), places(found))
+    wrong = np.delete(found.index.to_numpy(), pairs[1])
+    if len(wrong):
+        session.add(delete_spots(wrong.tolist()))
+    missed = known[~known["ignore"].to_numpy(dtype=bool) & ~np.isin(np.arange(len(known)), pairs[0])]
+    for y_px, x_px in places(missed)[:, 1:]:
+        with suppress(InputError):
+            session.add(measure_spot(session, frame, y_px, x_px))
+
+
+def places(spots: pd.DataFrame) -> NDArray[np.float64]:
+    """Return frame, y and x of spots, shape (N, 3)."""
+    return spots[["frame", "y_px", "x_px"]].to_numpy(dtype=np.float64)
 
 
 if __name__ == "__main__":

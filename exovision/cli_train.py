@@ -56,6 +56,7 @@ def train_death(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from.")] = None,
     simulated: Annotated[int | None, typer.Option(min=0, help="Simulated movies to learn from.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights to go on from; fresh ones if omitted.")] = None,
     hold_out: Annotated[bool, typer.Option(help="Keep one in five movies for the figures.")] = True,
     seed: Seed = 0,
     device: Device = "auto",
@@ -67,7 +68,8 @@ def train_death(
     from exovision.training.death_evaluation import evaluate_death
 
     training = DeathTraining(seed=seed)
-    training = replace(training, **_given({"steps": steps, "simulated": simulated}))
+    changes = {"steps": steps, "simulated": simulated, "start": None if start is None else str(start)}
+    training = replace(training, **_given(changes))
     make_folder(out)
     with progress_bars() as watch:
         bar = watch("death")
@@ -106,6 +108,30 @@ def train_events(
             progress=bar,
         )  # fmt: skip
     return _tell(weights, figures, "events.weights")
+
+
+@train_app.command("spots")
+def train_spots(
+    out: Out,
+    data: Annotated[
+        Path,
+        typer.Option(help="Scenes with truth (movie.ome.tif, truth/), or frames taught in the plugin."),
+    ],
+    start: Annotated[Path | None, typer.Option(help="Model to go on from; else the shipped one.")] = None,
+    hold_out: Annotated[bool, typer.Option(help="Keep two in five frames or scenes for the figures.")] = True,
+) -> int:
+    """Fit what makes a peak of light a spot to known ones, and print the figures on those it never saw."""
+    from exovision.io.folders import make_folder
+    from exovision.training.spots import evaluate_spots, read_examples
+    from exovision.training.spots import train_spots as train
+
+    make_folder(out)
+    with progress_bars() as watch:
+        examples = read_examples(data, progress=watch("spots"))
+    weights = train(out, examples, start=start, hold_out=hold_out)
+    sets = {"before": start, "after": weights} if hold_out else {}
+    figures = {name: evaluate_spots(examples, path) for name, path in sets.items()}
+    return _tell(weights, figures, "exosomes.weights")
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

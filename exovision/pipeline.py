@@ -216,7 +216,11 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         judge=judge,
     )
     deaths = find_deaths(
-        tables.cells, tables.fates, nuclei_only=movie.cell_role == "nucleus", settings=settings.death
+        tables.cells,
+        tables.fates,
+        nuclei_only=movie.cell_role == "nucleus",
+        settings=settings.death,
+        rulings=sweep.given.states,
     )
     return Result(
         movie=movie,

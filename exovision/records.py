@@ -98,6 +98,25 @@ class Ruling:
 
 
 @dataclass(frozen=True)
+class StateRuling:
+    """What a person decided a cell was in some frames.
+
+    Attributes
+    ----------
+    cell_id : int
+    first_frame, last_frame : int
+        Both included.
+    state : str
+        A state of cells.
+    """
+
+    cell_id: int
+    first_frame: int
+    last_frame: int
+    state: str
+
+
+@dataclass(frozen=True)
 class Given:
     """What an analysis need not find because it is given.
 
@@ -114,6 +133,8 @@ class Given:
     witness : callable, optional
         Told of every moment at which a fate is judged, see `exovision.events.judge.Judge`; so examples are
         gathered to train on.
+    states : tuple of StateRuling
+        States of cells decided by a person; they win over what is computed.
     """
 
     labels: LabelStack | None = None
@@ -121,12 +142,14 @@ class Given:
     spots: pd.DataFrame | None = None
     rulings: tuple[Ruling, ...] = ()
     witness: Callable[..., None] | None = None
+    states: tuple[StateRuling, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """Return what the record of a run says of tables corrected by hand; nothing if there were none."""
         if self.spots is None:
             return {}
-        return {"by_hand": {"spots_and_tracks": True, "rulings": len(self.rulings)}}
+        ruled = {"rulings": len(self.rulings), "states": len(self.states)}
+        return {"by_hand": {"spots_and_tracks": True, **ruled}}
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,9 @@ class ExosomeSettings(Stage):
     min_probability: float = Field(
         0.5, ge=0, le=1, description="spots below are left out unless a track bears them out"
     )
+    weights: str | None = Field(
+        None, description="spot model from `train spots`; None: the one that comes along"
+    )
     max_gap_frames: int = Field(8, ge=0, description="frames that an exosome may be missing")
     max_step_um: float = Field(0.9, gt=0, description="largest step between consecutive frames")
     min_track_spots: int = Field(3, ge=1, description="shorter tracks stay unlinked spots")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -246,6 +247,24 @@ class Sweep:
             contour_um=there.contour_um,
             **beside,
         )
+
+
+def prepared_detector(movie: Movie, settings: Settings) -> Detector:
+    """Return the detector that an analysis of a movie would use, without a sweep.
+
+    Raises
+    ------
+    InputError
+        If there is no image of the exosome channel.
+    """
+    frames = (t for t in range(movie.n_frames) if movie.acquired(t, "exosome"))
+    images = (image for t in frames if (image := movie.image(t, "exosome")).any())
+    first = list(islice(images, PREPARATION_FRAMES))
+    if not first:
+        raise InputError(f"{movie.name}: an image of the exosome channel is needed, every frame is black")
+    detector = Detector(settings.exosomes, settings.camera, pixel_size_um=movie.pixel_size_um)
+    detector.prepare(np.stack(first))
+    return detector
 
 
 def _column_of(role: str) -> str | None:

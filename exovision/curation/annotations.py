@@ -14,7 +14,7 @@ import exovision
 from exovision.errors import InputError
 from exovision.files import write_text
 
-Action = Literal["link", "delete", "add", "paint", "rule", "review"]
+Action = Literal["link", "delete", "add", "paint", "rule", "review", "state", "life"]
 FILE = "annotations.jsonl"
 """The file's name, beside the tables that it corrects."""
 
@@ -29,7 +29,9 @@ class Annotation:
         link: `spots` get `exosome_id` (None: unlinked). delete: `spots` go. add: a spot with the columns of
         `spot`. paint: in `frame`, `runs` of (start, length, value) over the flattened label image. rule: the
         interval from the first to the last of two `spots` is (`holds`) a `kind` of event or not, with its
-        `ending`. review: the event of `kind` over `spots` was looked at and found right.
+        `ending`. review: the event of `kind` over `spots` was looked at and found right. state: `cell_id` is
+        in a `state` from `first_frame` to `last_frame`. life: the fate of `cell_id` was looked at and found
+        right.
     values : mapping
         As above; a spot is named by its row in the table that was analysed, added ones count on.
     who : str
@@ -42,6 +44,11 @@ class Annotation:
     values: Mapping[str, Any]
     who: str = field(default_factory=lambda: user_name())
     when: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def changes_tables(self) -> bool:
+        """Whether tables must be recounted for it, or only a person's consent was noted."""
+        return self.action not in ("review", "life")
 
 
 def user_name() -> str:

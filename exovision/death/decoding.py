@@ -25,6 +25,7 @@ from exovision.death.markov import (
     smooth,
 )
 from exovision.death.onset import NOWHEN, Moment, combine, find_change, first_lasting
+from exovision.death.rulings import FINAL, bound
 from exovision.death.stains import Stain, measure_stains, without_pulses
 from exovision.settings import DeathSettings
 
@@ -37,6 +38,8 @@ MODEL_ERROR = 0.01
 """How often a death that looks certain is none, such as debris on a cell (P)."""
 LEAST_SPREAD = 0.06
 """Relative standard deviation of a live cell's area or nuclear brightness, at least."""
+PARTED = tuple(name for name in FINAL if name != "debris")
+"""States that tell how a cell died."""
 LAG_S, LAG_SCALE_S, LARGEST_LOGIT = 1200.0, 300.0, 4.0
 """Annexin this long before PI speaks for apoptosis, both together for lysis."""
 
@@ -93,11 +96,14 @@ class Decoded:
         Of the table of cells, in order of time.
     posterior : ndarray of shape (T, 8)
     death : Death
+    ruled : ndarray of shape (T,)
+        The state that a person decided on, "" where none did.
     """
 
     rows: Ints
     posterior: Floats
     death: Death
+    ruled: NDArray[np.object_]
 
     @property
     def dying(self) -> Floats:
@@ -172,7 +178,13 @@ def make_panel(
 
 
 def decode_cells(
-    cells: pd.DataFrame, tracks: list[Ints], born: list[bool], panel: Panel, settings: DeathSettings
+    cells: pd.DataFrame,
+    tracks: list[Ints],
+    born: list[bool],
+    panel: Panel,
+    settings: DeathSettings,
+    *,
+    ruled: NDArray[np.object_],
 ) -> list[Decoded]:
     """Follow every cell through its states.
 
@@ -186,6 +198,13 @@ def decode_cells(
         Which tracks begin by a division.
     panel : Panel
     settings : DeathSettings
+    ruled : ndarray of shape (N,)
+        The state of each row that a person decided on, "" where none did.
+
+    Raises
+    ------
+    InputError
+        If what was decided of a cell contradicts itself.
     """
     emission = gather(
         cells,
@@ -200,9 +219,53 @@ def decode_cells(
     small = _far_smaller(cells, tracks, settings.debris_area_share)
     for rows, by_birth, tiny in zip(tracks, born, small):
         at_first = AT_BIRTH if by_birth else AT_SMALL if tiny else AT_FIRST
-        posterior = smooth(emission[rows], times_s[rows], rates, at_first=at_first)
-        found.append(Decoded(rows, posterior, _judge(rows, posterior, times_s[rows], panel, settings)))
+        seen = emission[rows]
+        by_hand = ruled[rows]
+        if (by_hand != "").any():
+            seen = bound(seen, by_hand, rates, cell_id=int(cells["cell_id"].iloc[rows[0]]))
+        posterior = smooth(seen, times_s[rows], rates, at_first=at_first)
+        death = _judge(rows, posterior, times_s[rows], panel, settings)
+        if (by_hand != "").any():
+            stained = {role: _stained(stain, rows, times_s[rows]) for role, stain in panel.stains.items()}
+            death = _rule(death, by_hand, posterior, times_s[rows], stained)
+        found.append(Decoded(rows, posterior, death, by_hand))
     return found
+
+
+def _rule(
+    death: Death,
+    ruled: NDArray[np.object_],
+    posterior: Floats,
+    times_s: Floats,
+    stained: Mapping[str, Moment],
+) -> Death:
+    """Return the death of a cell of which a person decided some frames: it is dead from those on, not before.
+
+    The onset then lies between the last frame without and the first with a state without return.
+    """
+    dying = posterior[:, DEAD].sum(axis=1)
+    first = int(np.argmax(dying >= 0.5))
+    onset = Moment(*(float(times_s[k]) for k in (first, max(first - 1, 0), first)))
+    alive = times_s[(ruled != "") & ~np.isin(ruled, FINAL)]
+    if not np.isin(ruled, FINAL).any():
+        early = death.called and len(alive) > 0 and death.onset.lo_s <= alive.max()
+        return replace(death, onset=onset, call_s=onset.time_s) if early else death
+    if first == 0 and posterior[0, DEBRIS] >= 0.5:
+        return replace(death, called=False, mode=None, onset=NOWHEN, call_s=np.nan)
+    apoptotic = _apoptotic(posterior[first:], np.nan)
+    mode = "apoptotic" if apoptotic >= 0.5 else "lytic"
+    if not np.isin(ruled, PARTED).any():
+        mode = death.mode or "unresolved"
+    return replace(
+        death,
+        called=True,
+        probability=float(dying[-1]),
+        apoptotic=apoptotic,
+        mode=mode,
+        onset=onset,
+        stained=stained,
+        call_s=onset.time_s,
+    )
 
 
 def _far_smaller(cells: pd.DataFrame, tracks: list[Ints], share: float) -> list[bool]:
@@ -278,7 +341,12 @@ def name_states(decoded: Decoded, times_s: Floats, settings: DeathSettings) -> l
     death, posterior = decoded.death, decoded.posterior
     names = []
     stage = 0
-    for time_s, chance in zip(times_s, posterior):
+    for time_s, chance, by_hand in zip(times_s, posterior, decoded.ruled):
+        if by_hand:
+            likely = int(chance.argmax())
+            stage = max(stage or likely, likely, key=DEAD.index) if by_hand in FINAL else stage
+            names.append(str(by_hand))
+            continue
         if death.called and time_s >= death.onset.time_s:
             likely = max(DEAD, key=lambda state: chance[state])
             stage = max(stage, likely, key=DEAD.index) if stage else likely

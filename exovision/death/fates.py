@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,9 @@ from numpy.typing import NDArray
 from exovision import schema
 from exovision.death.decoding import Decoded, Panel, decode_cells, make_panel, name_states
 from exovision.death.evidence import CLASSES, is_unsure
+from exovision.death.rulings import ruled_states
 from exovision.death.stains import saturated
+from exovision.records import StateRuling
 from exovision.settings import DeathSettings
 
 Floats = NDArray[np.float64]
@@ -47,7 +51,12 @@ class DeathTables:
 
 
 def find_deaths(
-    cells: pd.DataFrame, fates: pd.DataFrame, *, nuclei_only: bool, settings: DeathSettings
+    cells: pd.DataFrame,
+    fates: pd.DataFrame,
+    *,
+    nuclei_only: bool,
+    settings: DeathSettings,
+    rulings: Sequence[StateRuling] = (),
 ) -> DeathTables:
     """Say what every cell was in each frame, and which cells died, when and how.
 
@@ -61,11 +70,19 @@ def find_deaths(
     nuclei_only : bool
         The outlines are those of nuclei.
     settings : DeathSettings
+    rulings : sequence of StateRuling
+        States decided by a person; the rest of the cell's life is told in their light.
 
     Returns
     -------
     DeathTables
-        Without any channel that tells of death all states are unknown and no cell dies; the summary says so.
+        Without any channel that tells of death the states of cells without rulings are unknown and none of
+        them dies; the summary says so.
+
+    Raises
+    ------
+    InputError
+        If rulings contradict each other.
     """
     cells = cells.reset_index(drop=True)
     order = cells.sort_values(["cell_id", "frame"], kind="stable")
@@ -77,7 +94,10 @@ def find_deaths(
     panel = make_panel(used, tracks, settings, nuclei_only=nuclei_only)
     entry = dict(zip(fates["cell_id"], fates["entry"]))
     born = [entry.get(int(cell)) == "birth" for cell in ids]
-    decoded = decode_cells(used, tracks, born, panel, settings) if panel.tells_death else []
+    ruled = ruled_states(cells, rulings)
+    told = [panel.tells_death or bool((ruled[rows] != "").any()) for rows in tracks]
+    ids, tracks, born = ids[told], list(compress(tracks, told)), list(compress(born, told))
+    decoded = decode_cells(used, tracks, born, panel, settings, ruled=ruled)
     filled = _fill_cells(cells, decoded, settings)
     ended = _fill_fates(fates, dict(zip(ids.tolist(), decoded)))
     summary = _summarise(filled, ended, dict(zip(ids.tolist(), decoded)), panel)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from exovision.calibration import um_to_px
 from exovision.errors import InputError
 from exovision.exosomes.camera import Camera, estimate_camera
 from exovision.exosomes.halo import estimate_halo
-from exovision.exosomes.probability import probability
+from exovision.exosomes.probability import COEFFICIENTS, probability, read_model
 from exovision.exosomes.spot_finder import NO_HALO, NOWHERE, Found, find_spots
 from exovision.exosomes.width import estimate_sigma_px
 from exovision.numerics.peaks import noise_threshold
@@ -65,6 +67,8 @@ class Detector:
         self.sigma_px = math.nan
         self.notes: tuple[str, ...] = ()
         self._halo = NO_HALO
+        weights = settings.weights
+        self._coefficients = read_model(None if weights is None else Path(weights))
 
     def prepare(self, images: NDArray[np.float32]) -> None:
         """Estimate the camera and the width of the PSF; call it once, before `detect`.
@@ -123,7 +127,8 @@ class Detector:
             raise InputError(f"images must be ({len(frames)}, Y, X), got shape {images.shape}")
         threshold = self._threshold(images.shape[1:])
         tables = [self._frame(image, frame, threshold, self.camera) for image, frame in zip(images, frames)]
-        return pd.concat(tables, ignore_index=True) if tables else _table(Found.none(), 0, None, 1.0)
+        tables = tables or [_table(Found.none(), 0, None, 1.0, COEFFICIENTS)]
+        return pd.concat(tables, ignore_index=True)
 
     def measure_at(
         self, image: NDArray[np.float32], frame: int, place_px: tuple[float, float]
@@ -160,12 +165,44 @@ class Detector:
                 halo=self._halo,
                 wanted=wanted,
             )
-            table = _table(found, frame, self.camera, self.sigma_px)
+            table = _table(found, frame, self.camera, self.sigma_px, self._coefficients)
             gaps = np.hypot(table["y_px"] - place_px[0], table["x_px"] - place_px[1])
             if len(table) and gaps.min() <= SAME_PLACE_SIGMAS * self.sigma_px:
                 return table.iloc[[int(gaps.argmin())]].reset_index(drop=True)
         at = f"({place_px[0]:.1f}, {place_px[1]:.1f})"
         raise InputError(f"a spot of light was wanted at {at} px in frame {frame}, there is none to fit")
+
+    def evidence(self, image: NDArray[np.float32]) -> pd.DataFrame:
+        """Return what the probability of every fitted peak of a frame rests on.
+
+        Parameters
+        ----------
+        image : ndarray of shape (Y, X)
+            Counts.
+
+        Returns
+        -------
+        DataFrame
+            `y_px x_px over_ridge width_ratio width_se` as in `exovision.exosomes.probability.features`, a row
+            per peak, also improbable ones.
+
+        Raises
+        ------
+        InputError
+            If `prepare` was not called.
+        """
+        if self.camera is None:
+            raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
+        threshold = self._threshold(image.shape)
+        found = find_spots(image, self.camera, sigma_px=self.sigma_px, threshold=threshold, halo=self._halo)
+        columns = {
+            "y_px": found.spots[:, Y],
+            "x_px": found.spots[:, X],
+            "over_ridge": found.evidence[:, OVER_RIDGE],
+            "width_ratio": found.evidence[:, WIDTH] / self.sigma_px,
+            "width_se": found.evidence[:, WIDTH_SE],
+        }
+        return pd.DataFrame(columns)
 
     def _threshold(self, shape: tuple[int, ...]) -> float:
         area = float(shape[0] * shape[1])
@@ -179,16 +216,23 @@ class Detector:
         self, image: NDArray[np.float32], frame: int, threshold: float, camera: Camera
     ) -> pd.DataFrame:
         found = find_spots(image, camera, sigma_px=self.sigma_px, threshold=threshold, halo=self._halo)
-        table = _table(found, frame, camera, self.sigma_px)
+        table = _table(found, frame, camera, self.sigma_px, self._coefficients)
         return table[table["probability"] >= LEAST_PROBABILITY].reset_index(drop=True)
 
 
-def _table(found: Found, frame: int, camera: Camera | None, sigma_px: float) -> pd.DataFrame:
+def _table(
+    found: Found, frame: int, camera: Camera | None, sigma_px: float, coefficients: Sequence[float]
+) -> pd.DataFrame:
     """Return the spots of one frame as contract columns."""
     spots, evidence = found.spots, found.evidence
     gain = camera.photons_per_count if camera else 1.0
     noise = camera.read_noise_photons**2 if camera else 0.0
-    likely = probability(evidence[:, OVER_RIDGE], evidence[:, WIDTH] / sigma_px, evidence[:, WIDTH_SE])
+    likely = probability(
+        evidence[:, OVER_RIDGE],
+        evidence[:, WIDTH] / sigma_px,
+        evidence[:, WIDTH_SE],
+        coefficients=coefficients,
+    )
     peak = spots[:, TOTAL] / (2 * math.pi * spots[:, SIGMA] ** 2)
     columns = (
         np.full(len(spots), frame, dtype=np.int64),

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from exovision.errors import InputError
+from exovision.files import write_text
+
 Floats = NDArray[np.float64]
+
+MODEL = "spot probability"
 
 COEFFICIENTS: tuple[float, ...] = (-6.5, 2.3, -40.0, -40.0)
 """Chosen on simulated scenes and, for the widths, on a picture of beads: a spot otherwise beyond doubt has a
@@ -56,8 +66,49 @@ def features(over_ridge: Floats, width_ratio: Floats, width_se: Floats) -> Float
     )
 
 
-def probability(over_ridge: Floats, width_ratio: Floats, width_se: Floats) -> Floats:
+def probability(
+    over_ridge: Floats,
+    width_ratio: Floats,
+    width_se: Floats,
+    *,
+    coefficients: Sequence[float] = COEFFICIENTS,
+) -> Floats:
     """Return the calibrated probability of each fitted peak, shape (M,); parameters as in `features`."""
-    logit = features(over_ridge, width_ratio, width_se) @ np.array(COEFFICIENTS)
+    logit = features(over_ridge, width_ratio, width_se) @ np.array(coefficients)
     result: Floats = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
     return result
+
+
+def write_model(path: Path, coefficients: Sequence[float], facts: Mapping[str, Any]) -> None:
+    """Write the coefficients of the logistic model, and how they came about, as JSON.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    record = {"model": MODEL, "coefficients": [float(one) for one in coefficients], **facts}
+    write_text(json.dumps(record, indent=2) + "\n", path)
+
+
+def read_model(path: Path | None) -> tuple[float, ...]:
+    """Return the coefficients that `write_model` wrote, the shipped ones without a path.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged.
+    """
+    if path is None:
+        return COEFFICIENTS
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        found = tuple(float(one) for one in record["coefficients"])
+        if record["model"] != MODEL or len(found) != len(COEFFICIENTS) or not np.isfinite(found).all():
+            raise ValueError(f"{len(COEFFICIENTS)} coefficients of {MODEL} were wanted")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: a spot model as `exovision train spots` writes it was wanted, got: {reason}"
+        ) from error
+    return found

@@ -45,7 +45,7 @@ def _own_or_shipped(own: str | None, name: str) -> Path:
 
 
 def weights_used(settings: Settings, *, labels: bool = False) -> dict[str, str]:
-    """Return the name and SHA-256 of every network that these settings use, for the record of a run.
+    """Return the name and SHA-256 of every trained model that these settings use, for the record of a run.
 
     Parameters
     ----------
@@ -60,6 +60,7 @@ def weights_used(settings: Settings, *, labels: bool = False) -> dict[str, str]:
     """
     finds = settings.cells.segmenter == "embedded" and not labels
     paths = [cell_weights(settings.cells)] if finds else []
+    paths += [Path(settings.exosomes.weights)] if settings.exosomes.weights is not None else []
     paths += [death_weights(settings.death)] if settings.death.morphology == "embedded" else []
     paths += [Path(settings.events.weights)] if settings.events.weights is not None else []
     return {path.stem: _digest(path) for path in paths}

@@ -53,6 +53,9 @@ class DeathTraining:
         Features of the network.
     variation : CropVariation
         How crops are varied.
+    start : str, optional
+        Weights to go on from; `widths` and classes are then theirs, and there is no rehearsal. Fresh ones if
+        omitted.
     """
 
     rehearsal: int = 3000
@@ -68,6 +71,14 @@ class DeathTraining:
     real_share: float = 0.6
     widths: tuple[int, ...] = (16, 32, 64, 96)
     variation: CropVariation = field(default_factory=CropVariation)
+    start: str | None = None
+
+
+def from_corrections(start: Path, *, seed: int = 0) -> DeathTraining:
+    """Return the short training that goes on from known weights with a few corrected cells."""
+    return DeathTraining(
+        rehearsal=0, steps=150, batch=32, learning_rate=4e-4, seed=seed, simulated=2, start=str(start)
+    )
 
 
 def train_death(
@@ -155,23 +166,31 @@ def learn(
 
     Raises
     ------
+    InputError
+        If the weights to go on from are damaged.
     SettingsError
-        If there is nothing to learn from, all crops have the same label, or the device does not exist.
+        If there is nothing to learn from, all crops have the same label and there are no weights to go on
+        from, or the device does not exist.
     """
     sets = [one for one in (real, simulated) if one is not None]
     if not sets:
         raise SettingsError("training needs crops: give labelled ones or at least one simulated movie")
     resolve_device(device)
     crops = join(sets)
-    classes, states = classes_in(crops.labels)
-    if simulated is not None and start is None:
-        start = rehearse(simulated, classes, states, training, device=device, progress=progress)
-    fresh = fresh_morphology(ROLES, classes, training.widths, training.seed)
-    network = copy.deepcopy(start) if start else fresh
+    needs = needed(crops if real is None else real)
+    if training.start is not None:
+        network, known = weights.load(Path(training.start), MorphologyNet)
+        states, needs = known["states"], [*dict.fromkeys([*known["needs"], *needs])]
+    else:
+        classes, states = classes_in(crops.labels)
+        if simulated is not None and start is None:
+            start = rehearse(simulated, classes, states, training, device=device, progress=progress)
+        fresh = fresh_morphology(ROLES, classes, training.widths, training.seed)
+        network = copy.deepcopy(start) if start else fresh
     losses = _train(network, sets, states, training, steps=training.steps, device=device, progress=progress)
     return network, {
         "states": states,
-        "needs": needed(crops if real is None else real),
+        "needs": needs,
         "temperature": 1.0,
         "training": asdict(training),
         "crops": len(crops),

@@ -127,3 +127,25 @@ def state_figures(judged: NDArray[np.float64], labels: NDArray[np.str_], state: 
         pair = positive | (labels == name)
         figures[f"auc against {name}"] = roc_auc(probability[pair], positive[pair])
     return figures
+
+
+def agreement(judged: NDArray[np.float64], labels: NDArray[np.str_]) -> Figures:
+    """Compare the probabilities (N, 5) of all states with the states that labels (N,) name or stand for.
+
+    Returns
+    -------
+    dict
+        `crops` with a state; `right`, the share whose likeliest state is theirs; `probability`, the mean
+        probability of their state, a cell that cannot be judged having 0.
+    """
+    truth = [KNOWN[str(label)] for label in labels]
+    rows = np.flatnonzero([state is not None for state in truth])
+    columns = [STATES.index(str(truth[row])) for row in rows]
+    chance = np.nan_to_num(judged[rows])
+    own = chance[np.arange(len(rows)), columns]
+    right = (own > 0) & (own == chance.max(axis=1, initial=0.0))
+    return {
+        "crops": float(len(rows)),
+        "right": float(right.mean()) if len(rows) else float("nan"),
+        "probability": float(own.mean()) if len(rows) else float("nan"),
+    }

@@ -12,7 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from exovision.death.crops import CROP_PX, DEATH_STAINS, ROLES, finish, in_noise
-from exovision.errors import InputError
+from exovision.errors import InputError, OutputError
 from exovision.nets.cell_judge import STATES
 
 MITOCHECK: Mapping[str, str | None] = {
@@ -75,16 +75,30 @@ def join(sets: Sequence[LabelledCrops]) -> LabelledCrops:
     )
 
 
+def write_labelled(crops: LabelledCrops, path: Path) -> None:
+    """Write crops, as the network sees them, to an archive that `read_labelled` reads.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    try:
+        np.savez_compressed(path, crops=crops.crops, label=crops.labels, movie=crops.movies)
+    except OSError as error:
+        raise OutputError(f"{path}: labelled crops must go to a writable folder: {error.strerror}") from error
+
+
 def read_labelled(path: Path) -> LabelledCrops:
     """Read labelled crops from an archive or a folder.
 
     Parameters
     ----------
     path : Path
-        An `.npz` with `images` (N, Y, X) or (N, C, Y, X), `label` (N,), `movie` (N,), and `channels` (C,),
-        the role of each channel, where it is not `nucleus` alone. Or a folder with one folder per label that
-        holds crops as TIFF (Y, X) or (C, Y, X), named `MOVIE__ANYTHING.tif`, and `channels.txt` with the
-        roles.
+        What `write_labelled` wrote, or a folder of such files. Or an `.npz` with `images` (N, Y, X) or
+        (N, C, Y, X), `label` (N,), `movie` (N,), and `channels` (C,), the role of each channel, where it is
+        not `nucleus` alone. Or a folder with one folder per label that holds crops as TIFF (Y, X) or
+        (C, Y, X), named `MOVIE__ANYTHING.tif`, and `channels.txt` with the roles.
         A crop shows its cell in the middle; the typical cell (nucleus) is 0.42 of its side.
 
     Returns
@@ -98,6 +112,9 @@ def read_labelled(path: Path) -> LabelledCrops:
         If nothing can be read, a label is unknown, or images and labels do not fit.
     """
     path = Path(path)
+    written = _read_written(path)
+    if written is not None:
+        return written
     images, labels, movies, channels = _read_folder(path) if path.is_dir() else _read_archive(path)
     unknown = sorted({str(label) for label in labels} - set(KNOWN))
     if unknown:
@@ -109,6 +126,24 @@ def read_labelled(path: Path) -> LabelledCrops:
             f"got {', '.join(channels)}"
         )
     return LabelledCrops(_as_seen(images, channels), labels, movies)
+
+
+def _read_written(path: Path) -> LabelledCrops | None:
+    """Return what `write_labelled` wrote, None if it is something else."""
+    files = sorted(path.glob("*.npz")) if path.is_dir() else [path] if path.suffix == ".npz" else []
+    sets = []
+    for file in files:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                if "crops" not in archive:
+                    return None
+                parts = archive["crops"], archive["label"].astype(str), archive["movie"].astype(str)
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{file}: labelled crops must be a folder or an .npz with images, label and movie: {error}"
+            ) from error
+        sets.append(LabelledCrops(*parts))
+    return join(sets) if sets else None
 
 
 Raw = tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.str_], list[str]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from exovision.batch.jobs import ReadingOptions
-from exovision.errors import InputError
+from exovision.errors import ExovisionError, InputError
 from exovision.files import write_text
 from exovision.records import FIXED_ROLES, Movie
 from exovision.settings import Settings
@@ -38,12 +40,14 @@ from napari_exovision.panel import Panel, button
 from napari_exovision.plan import Channel, LayerLabels, Plan, physical
 from napari_exovision.previews import show_preview
 from napari_exovision.say import complain, in_panel_words, say, warn
+from napari_exovision.warm_up import WarmUp
 from napari_exovision.work import Task
 
 UNUSED = "not used"
 LAYERS = "image layers"
 FOUND = "found in the movie"
 DEVICES = ("auto", "cpu", "cuda", "mps")
+WARM_UP_MS = 500
 STATES = {"idle": "", "stopping": "stopping: the part under way is finished first"}
 
 
@@ -62,8 +66,13 @@ class AnalysePanel(Panel):
         self._movies: dict[str, Movie] = {}
         self._roles: dict[str, QComboBox] = {}
         self._shown: Any = None
-        self._scale: tuple[Any, float | None] = (None, None)
+        self._ready: WarmUp | None = None
         self._layout()
+        # Not before the movie was drawn: until then nobody knows which libraries the graphics driver brings.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(WARM_UP_MS)
+        self._soon.timeout.connect(self._warm_up)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(50)
@@ -211,6 +220,7 @@ class AnalysePanel(Panel):
             )
         self.facts.setText("")
         self.out.setText(str(self._default_out(movie)))
+        self._soon.start()
 
     def _loose(self) -> list[Image]:
         return [layer for layer in self._images() if not about(layer)]
@@ -341,21 +351,31 @@ class AnalysePanel(Panel):
     def start_preview(self) -> None:
         """Find cells and spots in the frame that is shown."""
         plan, frame = self.plan(), int(self.viewer.dims.current_step[0])
-        scale = (plan.path, plan.name, plan.settings.cells)
-        if self._scale[0] == scale:
-            cells = plan.settings.cells.model_copy(update={"diameter_um": self._scale[1]})
-            plan = replace(plan, settings=plan.settings.model_copy(update={"cells": cells}))
+        if self._ready is None or not self._ready.fits(plan):
+            self._ready = WarmUp(plan)
+        ready = self._ready
+
+        def work(progress: Any) -> Any:
+            return plan.at_scale(ready.diameter_um(progress)).preview(frame)
 
         def show(found: Any) -> None:
             movie, preview = found
-            self._scale = (scale, preview.cell_diameter_um)
             show_preview(self.viewer, movie, preview, frame)
             cells = len(set(preview.labels.ravel().tolist()) - {0})
             self.status.setText(f"frame {frame}: {cells} cells, {len(preview.spots)} spots")
             for text in preview.warnings:
                 warn(text)
 
-        self._start("preview", lambda progress: plan.preview(frame), show)
+        self._start("preview", work, show)
+
+    def _warm_up(self) -> None:
+        """Make the first preview ready, if the movie says all that it needs."""
+        if not self.ties.hold or self._movies.get(self.movie.currentText()) is None:
+            return
+        with suppress(ExovisionError):
+            plan = self.plan()
+            if self._ready is None or not self._ready.fits(plan):
+                self._ready = WarmUp(plan)
 
     def start_run(self) -> None:
         """Analyse the movie in the background, write its folder and show it."""
@@ -416,8 +436,10 @@ class AnalysePanel(Panel):
         self.bar.setVisible(busy)
         self.bar.setRange(0, 0)
 
-    def _use_weights(self, path: str) -> None:
-        self.form.editors["cells"]["weights"].set_value(path)
+    def _use_weights(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        for stage, values in changes.items():
+            for name, value in values.items():
+                self.form.editors[stage][name].set_value(value)
 
 
 def _interval(movie: Movie) -> float | None:

@@ -9,7 +9,6 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
-    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -23,12 +22,13 @@ from qtpy.QtWidgets import (
 from exovision import schema
 from exovision.curation.events import ENDINGS, INTERVALS, accept_event, delete_event, relabel_event
 from exovision.errors import InputError
+from napari_exovision.cells_page import CellsPage
 from napari_exovision.layers import EVENTS
 from napari_exovision.painter import Painter, PictureLabel
 from napari_exovision.panel import Panel, button
-from napari_exovision.pictures import lifeline_picture, strip_picture
+from napari_exovision.pictures import strip_picture
 from napari_exovision.say import say
-from napari_exovision.table import EVENT_COLUMNS, FATE_COLUMNS, UNREVIEWED, Browsable, Filter, event_table
+from napari_exovision.table import EVENT_COLUMNS, UNREVIEWED, Browsable, Filter, reviewed
 from napari_exovision.table_model import TableModel
 from napari_exovision.table_view import TableView
 from napari_exovision.work import after_correction, correct
@@ -50,11 +50,9 @@ class BrowserPanel(Panel):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.events = TableModel(Browsable(_no_events(), EVENT_COLUMNS))
-        self.fates = TableModel(Browsable(schema.empty(schema.FATES), FATE_COLUMNS))
         self.painter = Painter(self._show_strip, self)
-        self.life_painter = Painter(self._show_life, self)
-        for painter in (self.painter, self.life_painter):
-            self.ties.at_end(painter.pool.stop)
+        self.ties.at_end(self.painter.pool.stop)
+        self.cells = CellsPage(self, self.filter_cell, self.undo)
         self._layout()
         self._keys()
         self._later = QTimer(self)
@@ -79,11 +77,11 @@ class BrowserPanel(Panel):
         self.table = TableView(self.events)
         self.table.on_row = self._row_changed
         self.strip = PictureLabel("choose an event")
-        tabs = QTabWidget()
-        tabs.addTab(self._event_page(), "Events")
-        tabs.addTab(self._cell_page(), "Cells")
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self._event_page(), "Events")
+        self.tabs.addTab(self.cells, "Cells")
         column = QVBoxLayout(self)
-        column.addWidget(tabs)
+        column.addWidget(self.tabs)
         self.setMinimumWidth(500)
         for change in (self.kind.currentTextChanged, self.review.currentTextChanged):
             change.connect(lambda _: self.apply_filter())
@@ -131,22 +129,6 @@ class BrowserPanel(Panel):
         column.addWidget(split, 1)
         return page
 
-    def _cell_page(self) -> QWidget:
-        self.cell_table = TableView(self.fates)
-        self.cell_table.on_row = self._visit_cell
-        self.life = PictureLabel("choose a cell")
-        page = QWidget()
-        form = QFormLayout()
-        form.addRow(button("Show the events of this cell", self.filter_cell))
-        split = QSplitter(Qt.Orientation.Vertical)
-        split.addWidget(self.cell_table)
-        split.addWidget(self.life)
-        split.setSizes([240, 300])
-        column = QVBoxLayout(page)
-        column.addWidget(split, 1)
-        column.addLayout(form)
-        return page
-
     def _keys(self) -> None:
         """Bind keys that work while the table has the focus."""
         self.table.keys = {
@@ -183,14 +165,12 @@ class BrowserPanel(Panel):
         """Show the session's events and cells as they are now; the chosen event stays chosen."""
         session = self.hub.session
         chosen = self.chosen()
-        table = _no_events() if session is None else event_table(session.events, session.reviews)
+        table = _no_events() if session is None else reviewed(session.events, session.reviews)
         self.events.put(_sorted_as(self.events.content, Browsable(table, EVENT_COLUMNS)))
-        fates = schema.empty(schema.FATES) if session is None else session.fates
-        self.fates.put(Browsable(fates, FATE_COLUMNS))
+        self.cells.refresh()
         self.apply_filter()
         if session is None:
             self.strip.show_picture(None, "choose an event")
-            self.life.show_picture(None, "choose a cell")
         elif chosen is not None:
             # The viewer must not jump back when a recount ends.
             self._quiet = True
@@ -211,11 +191,11 @@ class BrowserPanel(Panel):
         kinds = ", ".join(
             f"{name.replace('_', ' ')} {count}" for name, count in content.counts("kind").items()
         )
-        reviewed = sum(count for name, count in content.counts("review").items() if name)
+        seen = sum(count for name, count in content.counts("review").items() if name)
         session = self.hub.session
         waits = "; corrections wait for a recount" if session is not None and session.stale else ""
         self.counts.setText(
-            f"{len(content)} of {len(content.table)} events: {kinds or 'none'}; reviewed {reviewed}{waits}"
+            f"{len(content)} of {len(content.table)} events: {kinds or 'none'}; reviewed {seen}{waits}"
         )
 
     def chosen(self) -> dict[str, Any] | None:
@@ -258,27 +238,10 @@ class BrowserPanel(Panel):
     def _show_strip(self, pixels: Any) -> None:
         self.strip.show_picture(pixels, "no spot of this event has a place on a membrane")
 
-    def _visit_cell(self) -> None:
-        session, row = self.hub.session, self.cell_table.currentIndex().row()
-        if session is None or not 0 <= row < len(self.fates.content):
-            return
-        fate = self.fates.content.record(row)
-        cell_id = int(fate["cell_id"])
-        first = session.cells[session.cells["cell_id"] == cell_id].head(1)
-        if len(first) and self.hub.display is not None:
-            at = first.iloc[0]
-            self.hub.display.go_to(int(at["frame"]), float(at["y_um"]), float(at["x_um"]))
-        self.life_painter.ask(lambda: lifeline_picture(session, cell_id))
-
-    def _show_life(self, pixels: Any) -> None:
-        self.life.show_picture(pixels)
-
-    def filter_cell(self) -> None:
-        """Show only the events of the chosen cell."""
-        row = self.cell_table.currentIndex().row()
-        if not 0 <= row < len(self.fates.content):
-            raise InputError("a cell is needed; choose one in the table of cells")
-        self.cell.setText(str(self.fates.content.record(row)["cell_id"]))
+    def filter_cell(self, cell_id: int) -> None:
+        """Show only the events of a cell."""
+        self.cell.setText(str(cell_id))
+        self.tabs.setCurrentIndex(0)
 
     # Corrections
 

@@ -365,5 +365,10 @@ def _line(annotation: Annotation) -> str:
         "paint": lambda: f"cells painted in frame {values['frame']}",
         "rule": lambda: f"{values['ending'] or values['kind']}: {'yes' if values['holds'] else 'no'}",
         "review": lambda: f"{values['kind']} accepted",
+        "state": lambda: (
+            f"cell {values['cell_id']} {values['state']} in frames {values['first_frame']} to "
+            f"{values['last_frame']}"
+        ),
+        "life": lambda: f"cell {values['cell_id']} accepted",
     }
     return f"{annotation.when[:16].replace('T', ' ')}  {annotation.who}: {said[annotation.action]()}"

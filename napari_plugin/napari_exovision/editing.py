@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import numpy as np
 import pandas as pd
 
@@ -11,9 +9,7 @@ from exovision.curation.annotations import Annotation
 from exovision.curation.labels import changed_runs
 from exovision.curation.tracks import add_spot
 from exovision.errors import InputError
-from exovision.exosomes.detection import Detector
-from exovision.records import Movie
-from exovision.sweep import PREPARATION_FRAMES
+from exovision.sweep import prepared_detector
 from napari_exovision.session import Session
 
 
@@ -29,9 +25,7 @@ def measure_spot(session: Session, frame: int, y_px: float, x_px: float) -> Anno
     if movie is None or "exosome" not in movie.roles or not movie.acquired(frame, "exosome"):
         why = session.stored.problem or f"there is no exosome image in frame {frame}"
         raise InputError(f"an image of the exosome channel is needed to measure a spot: {why}")
-    settings = session.stored.settings
-    detector = Detector(settings.exosomes, settings.camera, pixel_size_um=movie.pixel_size_um)
-    detector.prepare(np.stack(first_images(movie)))
+    detector = prepared_detector(movie, session.stored.settings)
     row = detector.measure_at(movie.image(frame, "exosome"), frame, (y_px, x_px))
     return add_spot(
         row.assign(
@@ -40,13 +34,6 @@ def measure_spot(session: Session, frame: int, y_px: float, x_px: float) -> Anno
             x_um=row["x_px"] * movie.pixel_size_um,
         )
     )
-
-
-def first_images(movie: Movie) -> list[np.ndarray]:
-    """Return the first exosome images that are not black: those from which camera and PSF are estimated."""
-    frames = (t for t in range(movie.n_frames) if movie.acquired(t, "exosome"))
-    images = (image for t in frames if (image := movie.image(t, "exosome")).any())
-    return list(islice(images, PREPARATION_FRAMES))
 
 
 def replace_cell(session: Session, cell_id: int, by: int, frames: range) -> list[Annotation]:

@@ -185,6 +185,7 @@ class SettingsForm(QWidget):
         page = QWidget()
         form = QFormLayout(page)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         self.editors[stage] = {}
         for name, info in model.model_fields.items():
             editor = Editor(info)

@@ -31,7 +31,7 @@ class Hub:
     selected : Signal
         An event was chosen; carries its `event_id`.
     weights : Signal
-        Cell weights were kept after training; carries their path.
+        Weights were kept after training; carries the settings that use them, by stage.
     session : Session or None
     display : Display or None
     who : str
@@ -42,7 +42,7 @@ class Hub:
 
     opened = Signal(object)
     selected = Signal(int)
-    weights = Signal(str)
+    weights = Signal(object)
 
     def __init__(self, viewer: Any) -> None:
         self.viewer = viewer

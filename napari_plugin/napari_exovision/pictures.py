@@ -108,7 +108,8 @@ def lifeline_picture(session: Session, cell_id: int) -> Picture:
         for axes in (above, below):
             _mark_death(axes, facts)
         figure.suptitle(
-            f"Cell {cell_id}: {facts['entry']} to {facts['exit']}{_death(facts)}; dockings: {len(dockings)}",
+            f"Cell {cell_id}: {facts['entry']} to {facts['exit']}{_death(facts)}; "
+            f"dockings: {len(dockings)}{_hits(facts)}",
             x=0.01,
             ha="left",
             fontsize=9,
@@ -124,6 +125,13 @@ def _death(facts: pd.Series[Any]) -> str:
     if pd.isna(facts["onset_s"]):
         return ""
     return f", {facts['death_mode']} (probability {facts['death_probability']:.2f})"
+
+
+def _hits(facts: pd.Series[Any]) -> str:
+    """Return how many of its dockings began before a dying cell's onset, as the tables count them."""
+    if pd.isna(facts["onset_s"]) or pd.isna(facts["dockings"]):
+        return ""
+    return f", {facts['dockings']} of them before the onset"
 
 
 def _mark_death(axes: Axes, facts: pd.Series[Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,14 @@ class Plan:
             return describe(self.job(), movie, self.labels, device=self.device)
         finally:
             movie.source.close()
+
+    def at_scale(self, diameter_um: float | None) -> Plan:
+        """Return the same plan with the cells' diameter given, where it is known and none was set."""
+        cells = self.settings.cells
+        if diameter_um is None or cells.diameter_um is not None:
+            return self
+        cells = cells.model_copy(update={"diameter_um": diameter_um})
+        return replace(self, settings=self.settings.model_copy(update={"cells": cells}))
 
     def preview(self, frame: int) -> tuple[Movie, Preview]:
         """Find cells and spots in one frame; raises as `exovision.analyse` does."""

@@ -13,6 +13,7 @@ from psygnal import Signal
 from exovision.curation.annotations import FILE, Annotation, read_annotations, write_annotations
 from exovision.curation.events import review_states, rulings
 from exovision.curation.labels import EditedLabels, changed_runs
+from exovision.curation.states import fate_reviews, state_rulings
 from exovision.curation.tracks import corrected_spots
 from exovision.errors import InputError
 from exovision.io.results import StoredResult, open_result
@@ -137,6 +138,11 @@ class Session:
         """For each event "accepted", "corrected" or ""."""
         return review_states(self.events, self.spots, self.annotations)
 
+    @property
+    def fate_reviews(self) -> pd.Series[Any]:
+        """For each cell "accepted", "corrected" or ""."""
+        return fate_reviews(self.fates, self.annotations)
+
     def add(self, *annotations: Annotation) -> None:
         """Take corrections as one step: show them, and write them to the folder.
 
@@ -206,6 +212,7 @@ class Session:
             every_frame=self.stored.settings.cells.segmenter == "labels",
             spots=spots,
             rulings=rulings(spots, corrections),
+            states=state_rulings(corrections),
         )
         result = reanalyse(movie, self.stored.settings, given, device=device, progress=progress)
         kept = spots.index[spots["frame"].isin(result.spots["frame"].unique())]
@@ -234,7 +241,7 @@ class Session:
 
     def _corrections(self) -> list[Annotation]:
         """Return the annotations that change tables."""
-        return [annotation for annotation in self.annotations if annotation.action != "review"]
+        return [annotation for annotation in self.annotations if annotation.changes_tables]
 
     def _write(self, annotations: Sequence[Annotation]) -> None:
         write_annotations(annotations, self.stored.folder / FILE, n_spots=len(self.stored.spots))

@@ -26,11 +26,15 @@ EVENT_COLUMNS: Mapping[str, str] = {
 }
 FATE_COLUMNS: Mapping[str, str] = {
     "cell_id": "cell",
+    "exit": "exit",
+    "death_mode": "death",
+    "onset_s": "onset, s",
+    "dockings": "dockings",
+    "review": "review",
+    "death_probability": "probability",
     "first_frame": "first frame",
     "last_frame": "last frame",
     "entry": "entry",
-    "exit": "exit",
-    "dockings": "dockings",
 }
 UNREVIEWED = "unreviewed"
 
@@ -57,12 +61,7 @@ class Filter:
 
     def mask(self, events: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which events pass, shape (N,)."""
-        passed = np.ones(len(events), dtype=np.bool_)
-        if self.kind:
-            passed &= (events["kind"] == self.kind).to_numpy(dtype=np.bool_, na_value=False)
-        if self.review:
-            wanted = "" if self.review == UNREVIEWED else self.review
-            passed &= (events["review"] == wanted).to_numpy(dtype=np.bool_)
+        passed = _equal(events, {"kind": self.kind}) & _reviewed_so(events, self.review)
         for name, value in (("exosome_id", self.exosome_id), ("cell_id", self.cell_id)):
             if value is not None:
                 passed &= (events[name] == value).to_numpy(dtype=np.bool_, na_value=False)
@@ -70,6 +69,42 @@ class Filter:
             known = events["probability"].to_numpy(dtype=np.float64, na_value=np.nan)
             passed &= np.nan_to_num(known, nan=-1.0) >= self.least_probability
         return passed
+
+
+@dataclass(frozen=True)
+class FateFilter:
+    """Which cells are shown; what is empty shows all.
+
+    Attributes
+    ----------
+    exit, mode : str
+        How the cell went, and how it died.
+    review : str
+        "unreviewed", "accepted" or "corrected".
+    """
+
+    exit: str = ""
+    mode: str = ""
+    review: str = ""
+
+    def mask(self, fates: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return which fates pass, shape (N,)."""
+        return _equal(fates, {"exit": self.exit, "death_mode": self.mode}) & _reviewed_so(fates, self.review)
+
+
+def _equal(table: pd.DataFrame, wanted: Mapping[str, str]) -> NDArray[np.bool_]:
+    """Return which rows have the values wanted; an empty one is not asked for."""
+    passed = np.ones(len(table), dtype=np.bool_)
+    for name, value in wanted.items():
+        if value:
+            passed &= (table[name] == value).to_numpy(dtype=np.bool_, na_value=False)
+    return passed
+
+
+def _reviewed_so(table: pd.DataFrame, review: str) -> NDArray[np.bool_]:
+    wanted = "" if review == UNREVIEWED else review
+    held = (table["review"] == wanted).to_numpy(dtype=np.bool_)
+    return held if review else np.ones(len(table), dtype=np.bool_)
 
 
 class Browsable:
@@ -151,9 +186,9 @@ class Browsable:
         self.rows = rows
 
 
-def event_table(events: pd.DataFrame, reviews: Sequence[str] | pd.Series[Any]) -> pd.DataFrame:
-    """Return the events with what people said of them in a column `review`."""
-    return events.reset_index(drop=True).assign(review=list(reviews))
+def reviewed(table: pd.DataFrame, reviews: Sequence[str] | pd.Series[Any]) -> pd.DataFrame:
+    """Return events or fates with what people said of them in a column `review`."""
+    return table.reset_index(drop=True).assign(review=list(reviews))
 
 
 def _values(column: pd.Series[Any]) -> list[Any]:

@@ -1,10 +1,11 @@
-"""The Teach panel: corrected frames become lessons for the cell network, judged on frames held out."""
+"""The Teach panel: corrections become lessons for what finds and judges, compared on what was held out."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from qtpy.QtWidgets import (
+    QComboBox,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
@@ -18,24 +19,17 @@ from qtpy.QtWidgets import (
 )
 
 from exovision.errors import InputError
-from exovision.nets.shipped import cell_weights
-from exovision.training.cells import from_corrections
 from napari_exovision.panel import Panel, button
 from napari_exovision.say import complaining, say
+from napari_exovision.schools import SCHOOLS
 from napari_exovision.teaching import Lesson, School
 from napari_exovision.work import Task
 
-FIGURES = {
-    "ap50": "AP at IoU .5",
-    "ap75": "AP at IoU .75",
-    "ap90": "AP at IoU .9",
-    "boundary_px": "outline, px",
-}
 MOST_STEPS = 100_000
 
 
 class TeachPanel(Panel):
-    """Teach the cell network.
+    """Teach what finds cells and spots and what judges cells.
 
     Parameters
     ----------
@@ -51,34 +45,37 @@ class TeachPanel(Panel):
         self._opened(self.hub.session)
 
     def _layout(self) -> None:
-        self.pictures, self.status, self.bar = QListWidget(), QLabel(), QProgressBar()
+        self.subject, self.hint, self.pictures = QComboBox(), QLabel(), QListWidget()
+        self.subject.addItems(list(SCHOOLS))
+        self.hint.setWordWrap(True)
+        self.status, self.bar = QLabel(), QProgressBar()
         self.status.setWordWrap(True)
         self.bar.setVisible(False)
         self.steps = QSpinBox()
         self.steps.setRange(1, MOST_STEPS)
+        self.add_button = button("", self.take, "as corrected now; an earlier version is replaced")
         self.train_button = button("Train", self.train, "in the background, from the present weights on")
         self.stop_button = button("Stop", self.stop)
         self.keep_button = button("Keep the new weights", self.keep, "the Analyse panel then uses them")
         self.discard_button = button("Discard them", self.discard)
-        self.figures = QTableWidget(len(FIGURES), 2)
+        self.figures = QTableWidget(0, 2)
         self.figures.setHorizontalHeaderLabels(["before", "after"])
-        self.figures.setVerticalHeaderLabels(list(FIGURES.values()))
         self.figures.setMaximumHeight(160)
         column = QVBoxLayout(self)
         for box in (self._lessons_box(), self._training_box()):
             column.addWidget(box)
         column.addStretch(1)
         self.setMinimumWidth(360)
-        self._set_state()
+        self.subject.currentTextChanged.connect(lambda _: self._chosen())
+        self._chosen()
 
     def _lessons_box(self) -> QGroupBox:
-        box = QGroupBox("Frames to learn from")
+        box = QGroupBox("What to learn from")
         form = QFormLayout(box)
-        hint = QLabel("Correct the cells of a frame in the Correct panel, then add the frame.")
-        hint.setWordWrap(True)
-        form.addRow(hint)
+        form.addRow("teach", self.subject)
+        form.addRow(self.hint)
         row = QHBoxLayout()
-        row.addWidget(button("Add this frame", self.take, "with its cells as they are now"))
+        row.addWidget(self.add_button)
         row.addWidget(button("Remove the chosen one", self.drop))
         form.addRow(row)
         form.addRow(self.pictures)
@@ -95,20 +92,34 @@ class TeachPanel(Panel):
             form.addRow(row)
         form.addRow(self.bar)
         form.addRow(self.status)
-        form.addRow(QLabel("on frames that training never saw:"))
+        form.addRow(QLabel("on what training never saw:"))
         form.addRow(self.figures)
         return box
 
     def _opened(self, session: Any) -> None:
+        if self.lesson is None:
+            self._chosen()
+        else:
+            self._list()
+
+    def _chosen(self) -> None:
+        """Show what is needed to teach the chosen subject, and what was gathered for it."""
+        with complaining():
+            self.discard()
+        kind = SCHOOLS[self.subject.currentText()]
+        self.hint.setText(kind.hint)
+        self.add_button.setText(kind.add)
+        self.figures.setRowCount(len(kind.figures))
+        self.figures.setVerticalHeaderLabels(list(kind.figures.values()))
+        self.status.clear()
         self._list()
-        if session is not None:
+        if self.hub.session is not None:
             with complaining():
-                present = cell_weights(session.stored.settings.cells)
-                self.steps.setValue(from_corrections(present).steps)
+                self.steps.setValue(self.school().usual_steps(self.hub.session))
 
     def school(self) -> School:
-        """Return the school of the analysis under review; raises `InputError` if there is none."""
-        return School.beside(self.session())
+        """Return the school of the chosen subject; raises `InputError` if no analysis is under review."""
+        return SCHOOLS[self.subject.currentText()].beside(self.session())
 
     def _list(self) -> None:
         self.pictures.clear()
@@ -116,7 +127,7 @@ class TeachPanel(Panel):
             self.pictures.addItems(self.school().names())
 
     def take(self) -> None:
-        """Add the frame that is shown."""
+        """Add the frame that is shown, or the cells that were corrected."""
         session, display = self.session(), self.hub.display
         session.take_painting()
         name = self.school().take(session, display.frame() if display is not None else 0)
@@ -124,10 +135,10 @@ class TeachPanel(Panel):
         say(f"{name} added")
 
     def drop(self) -> None:
-        """Remove the chosen frame."""
+        """Remove the chosen example."""
         chosen = self.pictures.currentItem()
         if chosen is None:
-            raise InputError("a frame is needed; choose one in the list")
+            raise InputError("an example is needed; choose one in the list")
         self.school().drop(chosen.text())
         self._list()
 
@@ -137,7 +148,7 @@ class TeachPanel(Panel):
         self.discard()
         self.task = Task(
             self.hub,
-            "teaching cells",
+            f"teaching {school.subject}",
             lambda progress: school.train(session, steps=steps, progress=progress),
             self._trained,
             step=self._on_step,
@@ -148,11 +159,10 @@ class TeachPanel(Panel):
     def _trained(self, lesson: Lesson) -> None:
         self.lesson = lesson
         for column, figures in enumerate((lesson.before, lesson.after)):
-            for line, name in enumerate(FIGURES):
-                value = _mean(figures, name)
-                self.figures.setItem(line, column, QTableWidgetItem(f"{value:.3f}"))
+            for line, name in enumerate(self.school().figures):
+                self.figures.setItem(line, column, QTableWidgetItem(f"{figures[name]:.3f}"))
         self.status.setText(
-            f"frames learned from: {lesson.learned}; held out to judge: {lesson.held_out}; keep or discard"
+            f"learned from: {lesson.learned}; held out to judge: {lesson.held_out}; keep or discard"
         )
 
     def stop(self) -> None:
@@ -165,10 +175,12 @@ class TeachPanel(Panel):
         """Keep the new weights and use them from the next analysis on."""
         if self.lesson is None:
             raise InputError("new weights are needed to keep; train first")
-        path = self.school().keep(self.lesson)
+        school = self.school()
+        path = school.keep(self.lesson)
         self.lesson = None
-        self.hub.weights.emit(str(path))
-        self.status.setText(f"kept: {path}; the Analyse panel uses them in the setting cells > weights")
+        self.hub.weights.emit(school.changes(path))
+        stages = ", ".join(school.changes(path))
+        self.status.setText(f"kept: {path}; the Analyse panel uses them in the settings of {stages}")
         self._set_state()
 
     def discard(self) -> None:
@@ -197,14 +209,9 @@ class TeachPanel(Panel):
     def _set_state(self) -> None:
         busy = self.task is not None
         self.bar.setVisible(busy)
+        self.subject.setEnabled(not busy)
+        self.steps.setEnabled(SCHOOLS[self.subject.currentText()].learns_in_steps and not busy)
         self.train_button.setEnabled(not busy)
         self.stop_button.setEnabled(busy)
         self.keep_button.setEnabled(self.lesson is not None and not busy)
         self.discard_button.setEnabled(self.lesson is not None and not busy)
-
-
-def _mean(figures: Any, name: str) -> float:
-    """Return a figure over all sets, weighted by their pictures."""
-    images = sum(values["images"] for values in figures.values())
-    total = sum(values["images"] * values[name] for values in figures.values())
-    return float(total / images) if images else float("nan")

@@ -1,28 +1,23 @@
-"""Cells taught by corrected frames: gathered, learned from, compared on frames held out; no Qt."""
+"""What is taught from corrections: gathered, learned from, compared on what was held out; no Qt."""
 
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
-import numpy as np
-import tifffile
-
-from exovision.errors import InputError
 from exovision.io.folders import make_folder
-from exovision.nets.shipped import cell_weights
 from exovision.progress import Progress, silent
-from exovision.training.cells import from_corrections, held_out, labelled_names, train_cells
-from exovision.training.evaluation import evaluate_cells
 from napari_exovision.session import Session
 
-PICTURES, TRIAL, KEPT = "pictures", "trial", "weights"
+LESSONS, TRIAL, KEPT = "lessons", "trial", "weights"
 LEAST = 2
-Figures = Mapping[str, Mapping[str, float]]
+"""Lessons, at least: one to learn from and one to judge by."""
+Changes = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -33,26 +28,45 @@ class Lesson:
     ----------
     weights : Path
         Of the trial; not used until they are kept.
-    before, after : mapping
-        Held-out figures of the present weights and of the new ones.
+    before, after : mapping of str to float
+        Held-out figures of the present model and of the new one.
     learned, held_out : int
-        How many pictures were learned from, and how many judged both.
+        How many examples were learned from, and how many judged both.
     """
 
     weights: Path
-    before: Figures
-    after: Figures
+    before: Mapping[str, float]
+    after: Mapping[str, float]
     learned: int
     held_out: int
 
 
-class School:
-    """The folder of pictures and weights, shared by all movies of a results folder.
+class School(ABC):
+    """The folder of examples and weights of one thing to teach, shared by all movies of a results folder.
 
     Parameters
     ----------
     folder : Path
+
+    Attributes
+    ----------
+    subject : str
+        What is taught.
+    hint : str
+        What a person does before adding.
+    add : str
+        What one addition is.
+    figures : mapping of str to str
+        The figures of a lesson and what they are called.
+    learns_in_steps : bool
+        Whether the number of batches can be chosen.
     """
+
+    subject: ClassVar[str]
+    hint: ClassVar[str]
+    add: ClassVar[str]
+    figures: ClassVar[Mapping[str, str]]
+    learns_in_steps: ClassVar[bool] = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,46 +74,45 @@ class School:
     @classmethod
     def beside(cls, session: Session) -> School:
         """Return the school of a results folder."""
-        return cls(session.stored.folder.parent / "teaching")
+        return cls(session.stored.folder.parent / "teaching" / cls.subject)
 
+    @property
+    def lessons(self) -> Path:
+        """The folder of examples."""
+        return self.folder / LESSONS
+
+    @abstractmethod
     def names(self) -> list[str]:
-        """Return the names of the pictures gathered so far."""
-        pictures = self.folder / PICTURES
-        return labelled_names(pictures) if any(pictures.glob("*_labels.tif")) else []
+        """Return the names of the examples gathered so far."""
 
+    @abstractmethod
     def take(self, session: Session, frame: int) -> str:
-        """Add a frame with its cells as they are now; an earlier version of it is replaced.
+        """Add what was corrected; an earlier version of it is replaced.
+
+        Parameters
+        ----------
+        session : Session
+        frame : int
+            The one shown; counts where frames are taught.
 
         Returns
         -------
         str
-            The picture's name.
+            The example's name.
 
         Raises
         ------
         InputError
-            If the movie is not there, the frame has no image of the cells, or no cell.
+            If there is nothing to learn from.
         OutputError
             If the folder cannot be written to.
         """
-        movie = session.stored.movie
-        if movie is None or movie.cell_role is None or not movie.acquired(frame, movie.cell_role):
-            why = session.stored.problem or f"there is no image of the cells in frame {frame}"
-            raise InputError(f"an image of the cells is needed to teach: {why}")
-        labels = session.labels[frame]
-        if not labels.any():
-            raise InputError(f"frame {frame} has no cells to teach; paint them or choose another frame")
-        pictures = make_folder(self.folder / PICTURES)
-        name = f"{session.stored.name}_t{frame:05d}"
-        tifffile.imwrite(pictures / f"{name}.tif", movie.image(frame, movie.cell_role))
-        tifffile.imwrite(pictures / f"{name}_labels.tif", labels.astype(np.int32))
-        return name
 
-    def drop(self, name: str) -> None:
-        """Remove a picture."""
-        for suffix in (".tif", "_labels.tif"):
-            (self.folder / PICTURES / f"{name}{suffix}").unlink(missing_ok=True)
+    @abstractmethod
+    def usual_steps(self, session: Session) -> int:
+        """Return how many batches a training has unless more are wanted."""
 
+    @abstractmethod
     def train(
         self,
         session: Session,
@@ -108,12 +121,12 @@ class School:
         device: str = "auto",
         progress: Progress = silent,
     ) -> Lesson:
-        """Go on from the present weights with the pictures, and judge both on those held out.
+        """Go on from the present model with the examples, and judge both on those held out.
 
         Parameters
         ----------
         session : Session
-            Its settings name the present weights; its pixel size holds for the pictures.
+            Its settings name the present model.
         steps : int, optional
             Batches to learn from.
         device : str
@@ -122,28 +135,18 @@ class School:
         Raises
         ------
         InputError
-            If there are fewer than two pictures.
+            If there are too few examples.
         """
-        names = self.names()
-        if len(names) < LEAST:
-            raise InputError(f"at least {LEAST} taught frames are needed, got {len(names)}; add some")
-        present = cell_weights(session.stored.settings.cells)
-        training = from_corrections(present)
-        training = training if steps is None else replace(training, steps=steps)
-        pictures, trial = self.folder / PICTURES, make_folder(self.folder / TRIAL)
-        judge = partial(
-            evaluate_cells,
-            data=pictures,
-            simulated=0,
-            pixel_size_um=session.stored.pixel_size_um,
-            device=device,
-            progress=progress,
-        )
-        before = judge(present)
-        weights = train_cells(trial, data=pictures, training=training, device=device, progress=progress)
-        after = judge(weights)
-        kept_back = len(held_out(names))
-        return Lesson(weights, before, after, len(names) - kept_back, kept_back)
+
+    @abstractmethod
+    def changes(self, weights: Path) -> Changes:
+        """Return the settings, by stage, that use the weights."""
+
+    def drop(self, name: str) -> None:
+        """Remove an example."""
+        for path in self.lessons.glob(f"{name}*"):
+            if path.name.removeprefix(name) in (".tif", ".npz", "_labels.tif", "_spots.csv"):
+                path.unlink()
 
     def keep(self, lesson: Lesson) -> Path:
         """Keep the weights of a trial under a name of their own.
@@ -155,13 +158,16 @@ class School:
         """
         kept = make_folder(self.folder / KEPT)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        path = kept / f"cells_{stamp}.safetensors"
-        shutil.copyfile(lesson.weights, path)
-        shutil.copyfile(lesson.weights.with_suffix(".json"), path.with_suffix(".json"))
+        for path in self._files(lesson.weights):
+            shutil.copyfile(path, kept / f"{self.subject}_{stamp}{path.suffix}")
         self.discard(lesson)
-        return path
+        return kept / f"{self.subject}_{stamp}{lesson.weights.suffix}"
 
     def discard(self, lesson: Lesson) -> None:
         """Remove the weights of a trial."""
-        for path in (lesson.weights, lesson.weights.with_suffix(".json")):
+        for path in self._files(lesson.weights):
             path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _files(weights: Path) -> set[Path]:
+        return {weights, weights.with_suffix(".json")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from napari_exovision.table import EVENT_COLUMNS, Browsable, Filter, event_table
+from napari_exovision.table import EVENT_COLUMNS, Browsable, Filter, reviewed
 
 from exovision import schema
 
@@ -24,7 +24,7 @@ def events() -> pd.DataFrame:
             "identifiable": [True, None, False, True, True],
         }
     )
-    return event_table(schema.conform(table, schema.EVENTS), ["accepted", "", "", "corrected", ""])
+    return reviewed(schema.conform(table, schema.EVENTS), ["accepted", "", "", "corrected", ""])
 
 
 @pytest.mark.parametrize(

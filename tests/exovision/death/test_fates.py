@@ -4,6 +4,8 @@ import pytest
 
 from exovision import schema
 from exovision.death.fates import count_hits, find_deaths
+from exovision.errors import InputError
+from exovision.records import StateRuling
 from exovision.settings import DeathSettings
 
 FRAME_S = 240.0
@@ -200,3 +202,59 @@ def test_the_contracts_columns_and_types_are_kept(cell, tracks, name):
     table = getattr(judge(tracks, cell(1, APOPTOSIS)), name)
     columns = schema.CELLS if name == "cells" else schema.FATES
     assert {column: str(table[column].dtype) for column in columns} == dict(columns)
+
+
+def ruled(cell_id, *spans):
+    return [StateRuling(cell_id, first, last, state) for first, last, state in spans]
+
+
+def test_a_state_decided_by_a_person_holds_and_the_death_follows_it(cell, tracks):
+    table = pd.concat([cell(1, [("live", 90)]), *quiet(cell)], ignore_index=True)
+    spans = ruled(1, (50, 59, "early_apoptotic"), (60, 89, "late_apoptotic"))
+    found = find_deaths(
+        table,
+        tracks(table),
+        nuclei_only=False,
+        settings=DeathSettings(),
+        rulings=spans,
+    )
+    fate = found.fates.set_index("cell_id").loc[1]
+    assert (fate["exit"], fate["death_mode"], fate["death_probability"]) == ("died", "apoptotic", 1.0)
+    onset = fate[["onset_s_lo", "onset_s", "onset_s_hi"]] / FRAME_S
+    assert onset.tolist() == [49, 50, 50]
+    states = found.cells[found.cells["cell_id"] == 1]["state"].tolist()
+    assert states == ["live"] * 50 + ["early_apoptotic"] * 10 + ["late_apoptotic"] * 30
+
+
+def test_a_death_denied_by_a_person_is_none(cell, tracks):
+    table = pd.concat([cell(1, APOPTOSIS), *quiet(cell)], ignore_index=True)
+    settings = DeathSettings()
+    found = find_deaths(
+        table, tracks(table), nuclei_only=False, settings=settings, rulings=ruled(1, (89, 89, "live"))
+    )
+    fate = found.fates.set_index("cell_id").loc[1]
+    assert fate["exit"] == "movie_end" and np.isnan(fate["onset_s"])
+    assert set(found.cells[found.cells["cell_id"] == 1]["state"]) <= {"live", "mitotic"}
+    later = find_deaths(
+        table, tracks(table), nuclei_only=False, settings=settings, rulings=ruled(1, (0, 55, "live"))
+    )
+    fate = later.fates.set_index("cell_id").loc[1]
+    assert fate["exit"] == "died" and fate["onset_s"] == 56 * FRAME_S
+
+
+def test_a_person_can_tell_a_death_that_no_channel_shows(cell, tracks):
+    table = pd.concat([cell(1, [("live", 90)], judged=False), *quiet(cell, judged=False)], ignore_index=True)
+    found = find_deaths(
+        table, tracks(table), nuclei_only=False, settings=DeathSettings(), rulings=ruled(1, (70, 70, "lytic"))
+    )
+    fates = found.fates.set_index("cell_id")
+    assert (fates.loc[1, "exit"], fates.loc[1, "death_mode"]) == ("died", "lytic")
+    assert (fates.drop(1)["exit"] == "movie_end").all()
+    assert set(found.cells[found.cells["cell_id"] != 1]["state"]) == {"unknown"}
+
+
+def test_states_against_the_order_of_life_are_refused(cell, tracks):
+    table = pd.concat([cell(1, APOPTOSIS), *quiet(cell)], ignore_index=True)
+    spans = ruled(1, (20, 30, "late_apoptotic"), (50, 60, "live"))
+    with pytest.raises(InputError, match="cell 1 must follow each other as in life"):
+        find_deaths(table, tracks(table), nuclei_only=False, settings=DeathSettings(), rulings=spans)

@@ -9,8 +9,15 @@ from exovision.death.crops import ROLES
 from exovision.errors import InputError, SettingsError
 from exovision.training.crop_batches import CropVariation, chances, draw_batch, targets_of, vary
 from exovision.training.death import DeathTraining, classes_in, learn, train_death, unseen
-from exovision.training.death_evaluation import evaluate_death, state_figures
-from exovision.training.labelled_crops import KNOWN, LabelledCrops, folds_by_movie, join, read_labelled
+from exovision.training.death_evaluation import agreement, evaluate_death, state_figures
+from exovision.training.labelled_crops import (
+    KNOWN,
+    LabelledCrops,
+    folds_by_movie,
+    join,
+    read_labelled,
+    write_labelled,
+)
 
 TINY = DeathTraining(rehearsal=2, steps=2, batch=4, widths=(4, 4), simulated=0)
 STILL = CropVariation(scale=(1.0, 1.0), shift_px=0, gamma=0, blur=0, noise=0, alone=0, drop=0)
@@ -188,3 +195,36 @@ def test_learning_needs_different_labels(archive):
 
 def test_every_known_label_is_a_state_or_stands_for_one():
     assert {state for state in KNOWN.values() if state} == {"live", "mitotic", "apoptotic", "lytic", "debris"}
+
+
+def test_crops_come_back_as_written_and_several_files_are_one_set(tmp_path):
+    rng = np.random.default_rng(0)
+    crops = rng.random((3, len(ROLES), 64, 64)).astype(np.float16)
+    crops[:, 1:] = np.nan
+    one = LabelledCrops(crops, np.array(["live", "lytic", "live"]), np.array(["a", "a", "b"]))
+    for name in ("x", "y"):
+        write_labelled(one, tmp_path / f"{name}.npz")
+    both = read_labelled(tmp_path)
+    np.testing.assert_array_equal(both.crops, np.concatenate([crops, crops]))
+    assert both.labels.tolist() == 2 * ["live", "lytic", "live"]
+    assert both.movies.tolist() == 2 * ["a", "a", "b"]
+
+
+def test_training_goes_on_from_known_weights_with_their_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    crops = rng.random((4, len(ROLES), 64, 64)).astype(np.float16)
+    crops[:, 1:] = np.nan
+    known = LabelledCrops(crops, np.array(["live", "lytic"] * 2), np.array(["a", "b", "a", "b"]))
+    write_labelled(known, tmp_path / "known.npz")
+    first = train_death(tmp_path / "first", data=tmp_path / "known.npz", training=TINY, hold_out=False)
+    start = replace(TINY, start=str(first), widths=(9, 9), steps=1)
+    alone = LabelledCrops(crops[:1], np.array(["lytic"]), np.array(["c"]))
+    network, facts = learn(alone, None, start)
+    assert network.classes == ("live", "lytic") and network.widths == TINY.widths
+    assert facts["needs"] == ["cell"] and facts["states"] == {"live": "live", "lytic": "lytic"}
+
+
+def test_agreement_counts_the_likeliest_state_and_what_cannot_be_judged_as_wrong():
+    judged = np.array([[0.8, 0.1, 0.1, 0, 0], [0.6, 0.1, 0.3, 0, 0], [np.nan] * 5, [0.2] * 5])
+    found = agreement(judged, np.array(["Interphase", "apoptotic", "live", "OutOfFocus"]))
+    assert found == {"crops": 3.0, "right": pytest.approx(1 / 3), "probability": pytest.approx(1.1 / 3)}

@@ -16,6 +16,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from exovision.errors import InputError
+from exovision.pipeline import preview
 from exovision.settings import Settings
 
 
@@ -64,6 +65,24 @@ def test_the_preview_shows_cells_and_spots_of_the_frame(panel: AnalysePanel, vie
         until(lambda: panel.task is None)
     assert whats(viewer).count("preview") == 2
     assert panel.status.text().startswith("frame 6: ")
+
+
+def test_the_scale_is_found_before_the_first_preview_and_is_used_by_it(
+    panel: AnalysePanel, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until(lambda: panel._ready is not None)
+    diameter_um = panel._ready.diameter_um(lambda *_: None)
+    asked: list[float | None] = []
+
+    def watch(movie: Any, settings: Any, frame: int, **rest: Any) -> Any:
+        asked.append(settings.cells.diameter_um)
+        return preview(movie, settings, frame, **rest)
+
+    monkeypatch.setattr("napari_exovision.plan.preview", watch)
+    click(panel.preview_button)
+    until(lambda: panel.task is None)
+    assert asked == [diameter_um] and diameter_um is not None
+    assert panel.form.settings().cells.diameter_um is None
 
 
 def test_a_run_writes_results_and_shows_them(

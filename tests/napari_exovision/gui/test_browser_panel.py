@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from napari_exovision.browser_panel import BrowserPanel
 from napari_exovision.layers import EVENTS
+from napari_exovision.work import recount
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -33,7 +34,7 @@ def test_the_table_holds_the_events(panel: BrowserPanel) -> None:
     session = panel.session()
     assert panel.events.rowCount() == len(session.events)
     assert str(len(session.events)) in panel.counts.text()
-    assert panel.fates.rowCount() == len(session.fates)
+    assert panel.cells.fates.rowCount() == len(session.fates)
 
 
 def test_choosing_an_event_goes_to_its_frame_and_draws_its_strip(panel: BrowserPanel, until: Any) -> None:
@@ -116,10 +117,11 @@ def test_a_click_on_a_heading_sorts(panel: BrowserPanel) -> None:
 
 
 def test_a_cell_shows_its_lifeline_and_its_events(panel: BrowserPanel, until: Any) -> None:
-    panel.cell_table.setCurrentIndex(panel.fates.index(0, 0))
-    until(lambda: not panel.life.pixmap().isNull())
-    panel.filter_cell()
-    cell = int(panel.fates.content.record(0)["cell_id"])
+    page = panel.cells
+    page.table.setCurrentIndex(page.fates.index(0, 0))
+    until(lambda: not page.life.pixmap().isNull())
+    page.show_events()
+    cell = int(page.fates.content.record(0)["cell_id"])
     assert panel.cell.text() == str(cell)
     assert panel.events.rowCount() == int((panel.session().events["cell_id"] == cell).sum())
 
@@ -133,3 +135,42 @@ def test_without_an_event_or_an_analysis_the_user_is_told(viewer: Any, dock: Any
     with complaining():
         panel.accept_event()
     assert "an analysis is needed" in said[-1]
+
+
+def test_states_along_a_lifeline_are_corrected_by_keys_and_undone(
+    panel: BrowserPanel, folder: Path, viewer: Any, until: Any
+) -> None:
+    page, session = panel.cells, panel.session()
+    page.choose(int(session.fates["cell_id"].iloc[1]))
+    cell_id, last = int(page.chosen()["cell_id"]), int(page.chosen()["last_frame"])
+    viewer.dims.set_current_step(0, 8)
+    page._take_frame(page.first)
+    QTest.keyClick(page.table, Qt.Key.Key_3)
+    said = read_annotations(folder / "annotations.jsonl", n_spots=len(session.stored.spots))[-1]
+    assert (said.action, said.who) == ("state", session.who)
+    span = {"first_frame": 8, "last_frame": last}
+    assert said.values == {"cell_id": cell_id, "state": "early_apoptotic", **span}
+    recount(panel.hub)
+    until(lambda: not panel.hub.busy)
+    fate = page.chosen()
+    assert (fate["cell_id"], fate["exit"], fate["death_mode"]) == (cell_id, "died", "apoptotic")
+    assert fate["review"] == "corrected"
+    states = session.cells[session.cells["cell_id"] == cell_id].set_index("frame")["state"]
+    assert set(states.loc[8:]) == {"early_apoptotic"} and "early_apoptotic" not in set(states.loc[:7])
+    QTest.keyClick(page.table, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert session.annotations == [] and page.chosen()["exit"] != "died"
+
+
+def test_fates_are_accepted_filtered_and_gone_through(panel: BrowserPanel, said: list[str]) -> None:
+    page, session = panel.cells, panel.session()
+    page.table.setCurrentIndex(page.fates.index(0, 0))
+    first = int(page.chosen()["cell_id"])
+    QTest.keyClick(page.table, Qt.Key.Key_A)
+    assert int(page.chosen()["cell_id"]) != first and not session.stale
+    page.review.setCurrentText("accepted")
+    assert page.fates.rowCount() == 1 and "reviewed 1" in page.counts.text()
+    page.review.setCurrentText("all")
+    page.exit.setCurrentText("died")
+    assert page.fates.rowCount() == 0 and "none" in page.counts.text()
+    QTest.keyClick(page.table, Qt.Key.Key_3)
+    assert "a cell is needed" in said[-1]

@@ -54,7 +54,7 @@ def test_teaching_trains_compares_and_keeps(
     def short(start: Path) -> Any:
         return replace(from_corrections(start), simulated=1, frame_px=96, batch=2)
 
-    monkeypatch.setattr("napari_exovision.teaching.from_corrections", short)
+    monkeypatch.setattr("napari_exovision.taught_cells.from_corrections", short)
     analyse, panel = dock(AnalysePanel), dock(TeachPanel)
     panel.hub.open(folder)
     assert panel.steps.value() == from_corrections(Path("x")).steps
@@ -69,6 +69,41 @@ def test_teaching_trains_compares_and_keeps(
     panel.keep()
     kept = analyse.form.settings().cells.weights
     assert kept is not None and Path(kept).is_file() and not panel.keep_button.isEnabled()
+
+
+def test_spots_are_taught_in_the_panel_and_used_by_the_next_preview(
+    dock: Any, viewer: Any, folder: Path, until: Any
+) -> None:
+    analyse, panel = dock(AnalysePanel), dock(TeachPanel)
+    panel.hub.open(folder)
+    panel.subject.setCurrentText("spots")
+    assert not panel.steps.isEnabled() and "all and nothing else" in panel.hint.text()
+    for frame in (2, 9):
+        viewer.dims.set_current_step(0, frame)
+        panel.take()
+    panel.train()
+    until(lambda: panel.task is None)
+    shown = [panel.figures.verticalHeaderItem(i).text() for i in range(panel.figures.rowCount())]
+    assert shown == ["precision", "recall", "F1", "calibration error"]
+    assert all(panel.figures.item(i, k) is not None for i in range(4) for k in range(2))
+    panel.keep()
+    kept = analyse.form.settings().exosomes.weights
+    assert kept is not None and Path(kept).is_file()
+    panel.subject.setCurrentText("cells")
+    assert panel.pictures.count() == 0 and panel.figures.item(0, 0) is None
+
+
+def test_death_without_corrected_states_says_what_to_do(
+    dock: Any, folder: Path, said: list[str], until: Any
+) -> None:
+    panel = dock(TeachPanel)
+    panel.hub.open(folder)
+    panel.subject.setCurrentText("death")
+    panel.add_button.click()
+    assert "say what some are" in said[-1]
+    panel.train_button.click()
+    until(lambda: panel.task is None)
+    assert "at least 2 cells are needed" in said[-1]
 
 
 def test_closing_the_viewer_in_the_middle_of_a_run_ends_everything(
