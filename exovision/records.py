@@ -148,8 +148,8 @@ class Given:
         """Return what the record of a run says of tables corrected by hand; nothing if there were none."""
         if self.spots is None:
             return {}
-        ruled = {"rulings": len(self.rulings), "states": len(self.states)}
-        return {"by_hand": {"spots_and_tracks": True, **ruled}}
+        states = {"states": len(self.states)} if self.states else {}
+        return {"by_hand": {"spots_and_tracks": True, "rulings": len(self.rulings), **states}}
 
 
 @dataclass(frozen=True)
