@@ -1,4 +1,4 @@
-"""The corpus of `benchmarks/hostile.py`: one clear line each, the good movie beside it unchanged, no code run."""
+"""The corpus of `benchmarks/hostile.py`: one clear line each, the good movie as without it, no code run."""
 
 from __future__ import annotations
 
