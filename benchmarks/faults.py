@@ -340,7 +340,7 @@ def check_kills(count: int, seed: int) -> Iterator[Row]:
             whole_s[mode] = ran.seconds
         wanted = all_tables(folder / "out")
         for k in range(count):
-            mode = KILLS[max(0, k % 5 - 2)]  # Three in five with one process: workers take seconds to start.
+            mode = KILLS[max(0, k % 10 - 7)]  # Mostly one process: workers take seconds to start.
             yield kill_once(mode, folder, wanted, whole_s[mode], rng)
 
 
