@@ -30,7 +30,8 @@ from exovision.settings import Settings
 
 Images = dict[str, dict[int, NDArray[np.float32]]]
 """Role to frame to image, of one chunk."""
-Item, Read = TypeVar("Item"), TypeVar("Read")
+Item = TypeVar("Item")
+Read = TypeVar("Read")
 PREPARATION_FRAMES = 8
 """Exosome frames from which camera and PSF are estimated; fixed, so that results do not depend on chunks."""
 
