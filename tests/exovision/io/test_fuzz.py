@@ -17,7 +17,7 @@ from exovision.io.metadata import ome_images
 from exovision.io.movies import read
 from exovision.io.roles import parse_channels
 from exovision.io.samples import match_samples, read_samples
-from exovision.io.tiff_source import tiff_positions
+from exovision.io.tiff_source import tiff_parts
 from exovision.settings import Settings
 
 PLACE = Path(tempfile.mkdtemp(prefix="exovision-fuzz-"))
@@ -56,7 +56,7 @@ def test_a_changed_or_cut_tiff_is_read_or_refused_in_one_line(kind, changed, kep
     path = PLACE / "movie.tif"
     path.write_bytes(data[: int(len(data) * max(kept, 0.02))] if kept < 0.8 else data)
     try:
-        tiff_positions(path)
+        tiff_parts(path)
         movie = read(path, channels={"exosome": 0}, pixel_size_um=0.1, frame_interval_s=1.0)
         try:
             for t in range(min(movie.n_frames, 3)):
