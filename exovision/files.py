@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exovision.errors import OutputError
@@ -30,7 +30,8 @@ def replacing(path: Path) -> Iterator[Path]:
             "free the place or choose another folder with --out"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # The folder itself may be gone; what went wrong is told above.
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from exovision import schema
 from exovision.cells.lineage import find_divisions
 from exovision.correction.bleaching import estimate_bleaching
 from exovision.correction.fixed_spots import fixed_drift
+from exovision.costs import check_memory
 from exovision.death.fates import count_hits, find_deaths
 from exovision.errors import InputError
 from exovision.events.chemistry import find_chemistry
@@ -66,7 +67,7 @@ def analyse(
     Raises
     ------
     InputError
-        If the movie lacks the channels, holds NaN, or is black throughout.
+        If the movie lacks the channels, holds NaN, is black throughout, or is too large for this machine.
     """
     settings = settings or Settings()
     if labels is not None:
@@ -104,9 +105,9 @@ def reanalyse(
     """
     started = time.perf_counter()
     _check_channels(movie, given.labels)
+    check_memory(movie, settings)
     sweep = Sweep(movie, settings, given, device)
-    for chunk in movie.chunks(settings.reading.chunk_frames):
-        sweep.take(chunk, progress)
+    sweep.run(progress)
     progress("following exosomes and events", 0, movie.n_frames)
     result = _conclude(sweep, started)
     progress("following exosomes and events", movie.n_frames, movie.n_frames)

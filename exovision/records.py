@@ -274,12 +274,13 @@ class Movie:
 
     def channel_image(self, t: int, c: int) -> NDArray[np.float32]:
         """Return channel number `c` of one frame, as `image` does of a role; raises as it does."""
-        if isinstance(self.projection, int):
-            image = self.source.plane(t, c, self.projection).astype(np.float32)
-        else:
-            planes = [self.source.plane(t, c, z) for z in range(self.shape[2])]
-            combine = np.max if self.projection == "max" else np.mean
-            image = (planes[0] if len(planes) == 1 else combine(planes, axis=0)).astype(np.float32)
+        with np.errstate(over="ignore"):  # What is beyond float32 becomes infinite and is refused below.
+            if isinstance(self.projection, int):
+                image = self.source.plane(t, c, self.projection).astype(np.float32)
+            else:
+                planes = [self.source.plane(t, c, z) for z in range(self.shape[2])]
+                combine = np.max if self.projection == "max" else np.mean
+                image = (planes[0] if len(planes) == 1 else combine(planes, axis=0)).astype(np.float32)
         if not np.isfinite(image).all():
             role = next((role for role, index in self.roles.items() if index == c), self.channel_names[c])
             raise InputError(

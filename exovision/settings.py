@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, Literal
 
 import yaml
@@ -12,11 +13,36 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from exovision.errors import SettingsError
 from exovision.methods import SEGMENTERS
 
+_SHOWN = Repr()
+_SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother = 2, 80, 80
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Return the content of a YAML text, of plain types only.
+
+    Raises
+    ------
+    SettingsError
+        If it is no YAML, asks for other types, or is nested deeper than Python can follow.
+    """
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        reason = "it is nested too deeply" if deep else str(error).splitlines()[0]
+        raise SettingsError(f"{where} must be valid YAML: {reason}") from error
+
+
+def first_problem(error: ValidationError) -> tuple[list[str], str]:
+    """Return the names that lead to the first wrong value, and what is wrong with it, cut to a line."""
+    problem = error.errors()[0]
+    return [str(part) for part in problem["loc"]], f"{problem['msg']}, got {_SHOWN.repr(problem['input'])}"
+
 
 class Stage(BaseModel):
-    """The base of every settings model: frozen, and strict about unknown names."""
+    """The base of every settings model: frozen, strict about unknown names, finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ReadingSettings(Stage):
@@ -246,11 +272,10 @@ class Settings(Stage):
             If the file cannot be read, is not a mapping, or names an unknown or wrong setting.
         """
         try:
-            data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise SettingsError(
-                f"{path}: settings must be a readable YAML file: {str(error).splitlines()[0]}"
-            ) from error
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: settings must be a readable YAML file: {error}") from error
+        data = parse_yaml(text, f"{path}: settings")
         return cls.from_mapping({} if data is None else data, where=str(path))
 
     @classmethod
@@ -275,10 +300,9 @@ class Settings(Stage):
 
 
 def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
-    problem = error.errors()[0]
-    names = [str(part) for part in problem["loc"]]
-    if problem["type"] != "extra_forbidden":
-        return f"{'.'.join(names)}: {problem['msg']}, got {problem['input']!r}"
+    names, text = first_problem(error)
+    if error.errors()[0]["type"] != "extra_forbidden":
+        return f"{'.'.join(names)}: {text}"
     fields = model.model_fields
     for name in names[:-1]:
         annotation = fields[name].annotation

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,10 @@ from exovision.progress import Progress, silent
 from exovision.records import Given, Movie
 from exovision.settings import Settings
 
+Images = dict[str, dict[int, NDArray[np.float32]]]
+"""Role to frame to image, of one chunk."""
+Item = TypeVar("Item")
+Read = TypeVar("Read")
 PREPARATION_FRAMES = 8
 """Exosome frames from which camera and PSF are estimated; fixed, so that results do not depend on chunks."""
 
@@ -138,10 +144,21 @@ class Sweep:
         }
         return [f"{count} black frame(s) of channel {role} skipped" for role, count in black.items() if count]
 
-    def take(self, chunk: range, progress: Progress = silent) -> None:
+    def run(self, progress: Progress = silent) -> None:
+        """Analyse all frames, while a thread reads and decompresses the chunk that comes next."""
+        chunks = self.movie.chunks(self.settings.reading.chunk_frames)
+        for chunk, images in read_ahead(chunks, self._read):
+            self._take(chunk, images, progress)
+
+    def take(self, chunk: range) -> None:
         """Analyse one chunk of frames."""
+        self._take(chunk, self._read(chunk), silent)
+
+    def _read(self, chunk: range) -> Images:
+        return {role: dict(self._images(role, chunk)) for role in self.movie.roles}
+
+    def _take(self, chunk: range, images: Images, progress: Progress) -> None:
         total = self.movie.n_frames
-        images = {role: dict(self._images(role, chunk)) for role in self.movie.roles}
         progress("finding cells", chunk.start, total)
         segmented = self._segment(images, chunk)
         exosome = images.get("exosome", {})
@@ -265,6 +282,26 @@ def prepared_detector(movie: Movie, settings: Settings) -> Detector:
     detector = Detector(settings.exosomes, settings.camera, pixel_size_um=movie.pixel_size_um)
     detector.prepare(np.stack(first))
     return detector
+
+
+def read_ahead(items: Iterable[Item], read: Callable[[Item], Read]) -> Iterator[tuple[Item, Read]]:
+    """Yield each item with what `read` makes of it, which one thread does for the next item meanwhile.
+
+    Never more than one item is read ahead, and none after the consumer has stopped. What `read` raises is
+    raised where its item would be yielded.
+    """
+    reader = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+    waiting: deque[tuple[Item, Future[Read]]] = deque()
+    try:
+        for item in items:
+            waiting.append((item, reader.submit(read, item)))
+            if len(waiting) > 1:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for last, future in waiting:
+            yield last, future.result()
+    finally:
+        reader.shutdown(cancel_futures=True)
 
 
 def _column_of(role: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,7 +58,8 @@ class Outcome:
             if one is None:
                 continue
             if one.state == "failed":
-                row = {"movie": one.name, "path": str(job.entry.path), "error": one.error}
+                path = os.fsencode(job.entry.path).decode("utf-8", "replace")
+                row = {"movie": one.name, "path": path, "error": one.error}
                 self.failures.append(row)
             else:
                 (self.done if one.state == "done" else self.skipped).append(one.name)

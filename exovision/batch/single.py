@@ -91,7 +91,8 @@ def failed(name: str, text: str, say: Callable[[str], None]) -> Finished:
 def _analyse(
     job: Job, folder: Path, key: str, *, device: str, progress: Progress, say: Callable[[str], None]
 ) -> None:
-    (folder / TRACE).unlink(missing_ok=True)
+    for left_behind in (folder / TRACE, *folder.glob(".*.part")):  # The latter by a process that was killed.
+        left_behind.unlink(missing_ok=True)
     movie, labels = job.open()
     try:
         for note in movie.notes:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from exovision.batch.jobs import Job
+from exovision.costs import memory_gb, seconds
 from exovision.events.chemistry import find_chemistry
 from exovision.events.identifiability import NOT_ASSESSED, docking_limits, fate_limits
 from exovision.events.judge import typical_view
@@ -18,13 +19,6 @@ from exovision.pipeline import microscope_of
 from exovision.records import LabelStack, Movie
 from exovision.settings import Settings
 from exovision.sweep import PREPARATION_FRAMES
-
-SECONDS_PER_MEGAPIXEL = 2.0
-"""One CPU thread, per frame of a movie with exosomes and cells; `benchmarks/whole.py` measures it."""
-FIXED_GB = 1.05
-"""What an analysis takes whatever the size of the images: packages and networks (`benchmarks/whole.py`)."""
-WORKING_PLANES = 60
-"""Planes of 4 bytes a pixel held beside the chunk, from the growth with the size of the images."""
 
 
 def validate_job(job: Job, *, device: str) -> list[str]:
@@ -71,30 +65,6 @@ def describe(job: Job, movie: Movie, labels: LabelStack | None, *, device: str) 
         f"time: about {_duration(seconds(movie))} on one CPU thread; networks run on {place}",
         *(f"note: {note}" for note in movie.notes),
     ]
-
-
-def seconds(movie: Movie) -> float:
-    r"""Estimate the time of an analysis on one CPU thread, s.
-
-    .. math:: t = k\,T\,Y\,X
-
-    where k is `SECONDS_PER_MEGAPIXEL`.
-    """
-    y, x = movie.image_shape
-    return SECONDS_PER_MEGAPIXEL * movie.n_frames * y * x / 1e6
-
-
-def memory_gb(movie: Movie, settings: Settings) -> float:
-    r"""Estimate the peak memory of an analysis, GB.
-
-    .. math:: m = m_0 + 4YX\,(2 n R + Z + W)
-
-    where m₀ is `FIXED_GB`, n the frames of a chunk, R the number of roles, Z the depth and W
-    `WORKING_PLANES`.
-    """
-    depth, y, x = movie.shape[2:]
-    chunk = min(settings.reading.chunk_frames, movie.n_frames)
-    return FIXED_GB + 4 * y * x * (2 * chunk * len(movie.roles) + depth + WORKING_PLANES) / 1e9
 
 
 def _shape(movie: Movie) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +15,10 @@ from exovision.io.folder_source import list_images, walk
 from exovision.io.formats import SUFFIXES, is_zarr, parts_of, stem
 from exovision.io.stack import Part
 
+RESERVED = frozenset({"experiment", "shards", "run.json", "movies.csv", "failures.csv", "report.html"})
+"""What an output folder holds beside the folders of its movies."""
+LONGEST = 180
+"""Bytes of a movie's name; file systems allow 255 for a folder."""
 SKIPPED_FOLDERS = frozenset({"truth"})
 LABEL_MARKS = ("_labels", "cell_labels")
 
@@ -109,7 +116,16 @@ def _entry(path: Path, root: Path, part: Part) -> MovieEntry:
     relative = path.relative_to(root)
     names = [*relative.parent.parts, stem(path)] if path != root else [path.resolve().name]
     name = "_".join(filter(None, ("__".join(names), part.label)))
-    return MovieEntry(name, part.path, part.position, root, part.well)
+    return MovieEntry(_folder_name(name), part.path, part.position, root, part.well)
+
+
+def _folder_name(name: str) -> str:
+    """Return the name as folder, line and table can bear it; nearly all names stay as they are."""
+    text = re.sub(r"[\x00-\x1f\x7f]", "_", os.fsencode(name).decode("utf-8", "replace"))
+    if len(text.encode()) > LONGEST:
+        digest = hashlib.blake2b(os.fsencode(name), digest_size=4).hexdigest()
+        text = f"{text.encode()[:LONGEST].decode('utf-8', 'ignore')}__{digest}"
+    return f"{text}__movie" if text in RESERVED else text
 
 
 def _told_apart(entries: list[MovieEntry]) -> list[MovieEntry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from exovision.io.roles import assign, parse_channels
 from exovision.io.stack import PlaneReader, Stack
 from exovision.records import Movie, Projection, check_pixel_size
 
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and what Python makes of bytes that are not UTF-8: tables cannot hold them."""
 _SQUARE = 0.01
 _SAME = 1e-3
 
@@ -115,6 +118,8 @@ def read(
         If a role, channel, projection, pattern or axes are wrong.
     """
     place = Path(path)
+    if _UNFIT.search(str(place)):
+        raise InputError(f"{str(place)!a}: a path in UTF-8 on one line was wanted; rename the file or folder")
     wanted = _merge(facts or {}, _Wanted(channels, pixel_size_um, frame_interval_s))
     folder = place.is_dir() and not is_zarr(place)
     stack = (

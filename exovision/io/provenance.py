@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import platform
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -153,12 +155,13 @@ def _digest(file: Path, size: int, modified_ns: int) -> str:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Yield a file, or every file below a folder in a fixed order; raises `FileNotFoundError`."""
+    """Yield a file, or every file below a folder in a fixed order; raises `OSError` if it is neither."""
     if path.is_dir():
         yield from sorted(file for file in path.rglob("*") if file.is_file())
-    else:
-        path.stat()
-        yield path
+        return
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "neither a file nor a folder")
+    yield path
 
 
 @contextmanager

@@ -227,9 +227,14 @@ def _typed(row: Mapping[str, str]) -> dict[str, Any]:
 def _matches(sheet: Path, pattern: str, where: str) -> list[Path]:
     folder = sheet.parent.resolve()
     direct = folder / pattern
-    found = [direct] if direct.exists() else []
-    if not found and not Path(pattern).is_absolute():
-        found = sorted(folder.glob(pattern))
+    try:
+        found = [direct] if direct.exists() else []
+        if not found and not Path(pattern).is_absolute():
+            found = sorted(folder.glob(pattern))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{where}, column path: a file or pattern was wanted, got {pattern[:80]!r}: {error.args[-1]}"
+        ) from error
     if not found:
         raise InputError(f"{where}, column path: {pattern!r} matches no file; correct it")
     return [path.resolve() for path in found]

@@ -25,6 +25,9 @@ _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FATAL = re.compile(
     r"page offset|offset to page|corrupted|circular|is missing|TiffTag (?:270|273|279|324|325|5083[89]) "
 )
+_AWAY = re.compile(r"[/\\]")
+MOST_PLANES = 10_000_000
+"""Planes that a file may announce: a list of their places is made before any is read."""
 _DAMAGED = "a whole TIFF was wanted, it is truncated or damaged ({}); copy or export it again"
 
 
@@ -172,7 +175,7 @@ def open_tiff(path: Path, *, position: str | None = None) -> Stack:
         unknown.
     """
     with guarded(path) as said:
-        tif = TiffFile(path)
+        tif = _tiff(path)
         try:
             return _open(path, tif, position, said)
         except BaseException:
@@ -180,7 +183,15 @@ def open_tiff(path: Path, *, position: str | None = None) -> Stack:
             raise
 
 
+def _tiff(path: Path) -> TiffFile:
+    """Open a file, but nothing that may never end or never begin."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: a file was wanted, got a pipe or device; give the path of a movie")
+    return TiffFile(path)
+
+
 def _open(path: Path, tif: TiffFile, position: str | None, said: list[str]) -> Stack:
+    _check_claims(path, tif.ome_metadata or "")
     all_series = tif.series
     fatal = [line for line in said if _FATAL.search(line) and "OME series" not in line]
     if fatal or not all_series:
@@ -193,6 +204,23 @@ def _open(path: Path, tif: TiffFile, position: str | None, said: list[str]) -> S
     planes.check_complete()
     metadata, declared = _describe(tif, series, index, len(all_series))
     return Stack(axes, declared, shape, np.dtype(series.dtype), metadata, planes)
+
+
+def _check_claims(path: Path, xml: str) -> None:
+    """Check that an OME-TIFF announces no more planes than can be listed, and no files of other folders."""
+    for pixels in re.findall(r"<(?:\w+:)?Pixels\b[^>]*", xml):
+        planes = prod(int(size) for size in re.findall(r"\bSize[TCZ]=\"(\d+)\"", pixels))
+        if planes > MOST_PLANES:
+            raise InputError(
+                f"{path}: at most {MOST_PLANES:,} planes were wanted, the file announces {planes:.3g}; "
+                "export it again"
+            )
+    named = (name for image in ome_images(xml) for name in image.files)
+    if away := next(filter(_AWAY.search, named), None):
+        raise InputError(
+            f"{path}: an OME-TIFF whose other files lie beside it was wanted, got {away!r}; "
+            "copy its files into one folder and export it again"
+        )
 
 
 def _leading(path: Path, series: TiffPageSeries) -> tuple[tuple[tuple[str, int], ...], tuple[int, int]]:
@@ -258,7 +286,7 @@ def tiff_parts(path: Path) -> list[Part]:
     InputError
         If the file cannot be read.
     """
-    with guarded(path), TiffFile(path) as tif:
+    with guarded(path), _tiff(path) as tif:
         xml = tif.ome_metadata
         master = ome_master(xml)
         if master is not None:
@@ -276,4 +304,4 @@ def _owned(path: Path, files: tuple[str, ...]) -> bool:
 
 
 def _beside(path: Path, name: str) -> bool:
-    return name != path.name and (path.parent / name).is_file()
+    return not _AWAY.search(name) and name != path.name and (path.parent / name).is_file()

@@ -12,6 +12,11 @@ from torch import nn
 from exovision.errors import SettingsError
 
 CHOICES = "auto, cpu, cuda, cuda:N, mps"
+BYTES_PER_PX = 600
+"""GPU memory of one pixel of a batch: twice the peak of the activations of the larger network, 288 bytes."""
+SHARE = 0.5
+"""Of the free GPU memory, what a batch may take."""
+MOST_PX = 1 << 24
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -55,6 +60,14 @@ def limit_threads(count: int) -> None:
     numba.set_num_threads(min(count, numba.get_num_threads()))
 
 
+def fitting_px(device: torch.device) -> int:
+    """Return how many pixels a batch on this device may have, by the memory that is free there now."""
+    if device.type != "cuda":
+        return MOST_PX
+    free, _ = torch.cuda.mem_get_info(device)
+    return min(MOST_PX, int(SHARE * free) // BYTES_PER_PX)
+
+
 def _has_mps() -> bool:
     return bool(torch.backends.mps.is_available())
 
@@ -72,8 +85,8 @@ class BatchRunner:
         In evaluation mode; maps (N, C, Y, X) to outputs of N rows.
     device : torch.device
         Where to start.
-    batch_px : int
-        Pixels in one batch on a GPU.
+    batch_px : int, optional
+        Pixels in one batch on a GPU; None: as many as fit into the free memory, at most `MOST_PX`.
     cpu_images : int
         Images in one batch on a CPU: large ones go one by one, which is as fast and needs least memory.
     note : callable
@@ -85,12 +98,12 @@ class BatchRunner:
         network: nn.Module,
         device: torch.device,
         *,
-        batch_px: int = 1 << 24,
+        batch_px: int | None = None,
         cpu_images: int = 1,
         note: Callable[[str], None] = ignore,
     ) -> None:
         self.device = device
-        self.batch_px = batch_px
+        self.batch_px = fitting_px(device) if batch_px is None else batch_px
         self._cpu_images = cpu_images
         self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._note = note

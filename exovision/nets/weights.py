@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -48,8 +49,10 @@ def load(path: Path, architecture: type[Network]) -> tuple[Network, dict[str, An
         facts: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         if facts["architecture"] != architecture.__name__:
             raise ValueError(f"they must hold a {architecture.__name__}, got a {facts['architecture']}")
-        network = architecture(**{name: facts[name] for name in architecture().shape})
-        network.load_state_dict(load_file(path))
+        with torch.device("meta"):  # Takes no memory before the file is known to hold as many numbers.
+            network = architecture(**{name: facts[name] for name in architecture().shape})
+        state = {name: value.clone() for name, value in load_file(path).items()}
+        network.load_state_dict(state, assign=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(

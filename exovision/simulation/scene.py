@@ -6,11 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, Field, PositiveFloat, ValidationError
 
 from exovision.errors import SettingsError
-from exovision.settings import Stage
+from exovision.settings import Stage, first_problem, parse_yaml
 
 
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
@@ -253,16 +252,12 @@ def _folder() -> Any:
 
 
 def _parse(text: str, where: str) -> Scene:
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{where}: a scene must be valid YAML: {str(error).splitlines()[0]}") from error
+    data = parse_yaml(text, f"{where}: a scene")
     if not isinstance(data, dict):
         raise SettingsError(f"{where}: a scene must be a mapping, got {type(data).__name__}")
     data.pop("seed", None)
     try:
         return Scene.model_validate(data)
     except ValidationError as error:
-        problem = error.errors()[0]
-        field = ".".join(str(part) for part in problem["loc"])
-        raise SettingsError(f"{where}: {field}: {problem['msg']}, got {problem['input']!r}") from error
+        names, problem = first_problem(error)
+        raise SettingsError(f"{where}: {'.'.join(names)}: {problem}") from error

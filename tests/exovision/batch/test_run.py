@@ -101,6 +101,15 @@ def test_a_second_run_skips_what_is_complete_and_says_so(stage: Stage, movies: P
     assert go(movies, tmp_path / "o", overwrite=True).done == ["a", "b", "c"]
 
 
+def test_what_a_killed_process_left_half_written_is_removed(
+    stage: Stage, movies: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out/a").mkdir(parents=True)
+    (tmp_path / "out/a/.events.csv.123.part").write_text("event_id,ki")
+    go(movies, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.part"))
+
+
 def test_moving_or_touching_the_input_changes_nothing(stage: Stage, movies: Path, tmp_path: Path) -> None:
     go(movies, tmp_path / "o")
     (movies / "a.tif").touch()

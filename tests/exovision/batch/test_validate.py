@@ -10,7 +10,8 @@ import pytest
 import tifffile
 
 from exovision.batch.jobs import Job, ReadingOptions, plan
-from exovision.batch.validate import FIXED_GB, SECONDS_PER_MEGAPIXEL, memory_gb, seconds, validate_job
+from exovision.batch.validate import validate_job
+from exovision.costs import FIXED_GB, SECONDS_PER_MEGAPIXEL, memory_gb, seconds
 from exovision.errors import InputError, SettingsError
 from exovision.records import Movie
 from exovision.settings import Settings

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from exovision.errors import SettingsError
-from exovision.nets.device import BatchRunner, resolve_device
+from exovision.nets.device import BYTES_PER_PX, SHARE, BatchRunner, resolve_device
 
 IMAGES = np.arange(5 * 4 * 4, dtype=np.float32).reshape(5, 4, 4)
 
@@ -47,6 +47,9 @@ def on_gpu(monkeypatch):
 
     monkeypatch.setattr(torch.Tensor, "to", stay)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    free = [1 << 34]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 1 << 34))
+    return free
 
 
 def run(network, **kwargs):
@@ -72,6 +75,22 @@ def test_out_of_memory_with_one_image_goes_on_with_the_cpu_and_says_so(on_gpu):
     assert np.array_equal(output, 2 * IMAGES[:, None])
     assert notes == ["cuda: out of memory with one image, going on with the CPU"]
     assert runner.device == torch.device("cpu")
+
+
+def test_the_first_batch_is_as_large_as_the_free_memory_allows(on_gpu):
+    on_gpu[0] = 2 * 16 * BYTES_PER_PX / SHARE
+    network = Hungry(most=2)
+    _, output, notes = run(network)
+    assert np.array_equal(output, 2 * IMAGES[:, None])
+    assert network.batches == [2, 2, 1]
+    assert not notes
+
+
+def test_a_full_gpu_still_gets_one_image_at_a_time(on_gpu):
+    on_gpu[0] = 0
+    network = Hungry(most=1)
+    run(network)
+    assert network.batches == [1] * 5
 
 
 def test_another_failure_is_not_hidden():

@@ -1,0 +1,72 @@
+"""What an analysis takes: time and memory estimated before it begins, and what this machine has."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from exovision.errors import InputError
+from exovision.records import Movie
+from exovision.settings import Settings
+
+SECONDS_PER_MEGAPIXEL = 2.0
+"""One CPU thread, per frame of a movie with exosomes and cells; `benchmarks/whole.py` measures it."""
+FIXED_GB = 1.05
+"""What an analysis takes whatever the size of the images: packages and networks (`benchmarks/whole.py`)."""
+WORKING_PLANES = 60
+"""Planes of 4 bytes a pixel held beside the chunk, from the growth with the size of the images."""
+CONTAINER = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux says what a container may use."""
+
+
+def seconds(movie: Movie) -> float:
+    r"""Estimate the time of an analysis on one CPU thread, s.
+
+    .. math:: t = k\,T\,Y\,X
+
+    where k is `SECONDS_PER_MEGAPIXEL`.
+    """
+    y, x = movie.image_shape
+    return SECONDS_PER_MEGAPIXEL * movie.n_frames * y * x / 1e6
+
+
+def memory_gb(movie: Movie, settings: Settings) -> float:
+    r"""Estimate the peak memory of an analysis, GB.
+
+    .. math:: m = m_0 + 4YX\,(2 n R + Z + W)
+
+    where m₀ is `FIXED_GB`, n the frames of a chunk, R the number of roles, Z the depth and W
+    `WORKING_PLANES`.
+    """
+    depth, y, x = movie.shape[2:]
+    chunk = min(settings.reading.chunk_frames, movie.n_frames)
+    return FIXED_GB + 4 * y * x * (2 * chunk * len(movie.roles) + depth + WORKING_PLANES) / 1e9
+
+
+def machine_gb() -> float | None:
+    """Return the memory that this process may use, GB; None where the system does not say."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf.
+        return None
+    with suppress(OSError, ValueError):  # No container, or one without a limit ("max").
+        total = min(total, int(CONTAINER.read_text(encoding="ascii")))
+    return total / 1e9
+
+
+def check_memory(movie: Movie, settings: Settings) -> None:
+    """Check, before any pixel is read, that this machine can hold what an analysis takes.
+
+    Raises
+    ------
+    InputError
+        If it takes more than the machine has.
+    """
+    needed, there = memory_gb(movie, settings), machine_gb()
+    if there is not None and needed > there:
+        y, x = movie.image_shape
+        raise InputError(
+            f"{movie.path or movie.name}: images that fit into {there:.1f} GB of memory were wanted, "
+            f"{y} x {x} px take about {needed:.3g} GB; crop or bin the movie, or lower reading.chunk_frames"
+        )
