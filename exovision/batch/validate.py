@@ -10,6 +10,7 @@ import numpy as np
 
 from exovision.batch.jobs import Job
 from exovision.costs import memory_gb, seconds
+from exovision.death.fates import death_limits
 from exovision.events.chemistry import find_chemistry
 from exovision.events.identifiability import NOT_ASSESSED, docking_limits, fate_limits
 from exovision.events.judge import typical_view
@@ -61,6 +62,7 @@ def describe(job: Job, movie: Movie, labels: LabelStack | None, *, device: str) 
         *_calibration(movie, job),
         *_channels(movie, labels, job.settings),
         *_exosomes(movie, labels, job.settings),
+        f"death: {death_limits(movie.roles, job.settings.death).removeprefix('death ')}",
         f"memory: about {memory_gb(movie, job.settings):.1f} GB, whatever the length",
         f"time: about {_duration(seconds(movie))} on one CPU thread; networks run on {place}",
         *(f"note: {note}" for note in movie.notes),
@@ -125,7 +127,7 @@ def _exosomes(movie: Movie, labels: LabelStack | None, settings: Settings) -> It
     yield from _first_image(detector, spots, se_um)
     yield from _docking(movie, labels, settings, se_um)
     yield from _fates(movie, settings, detector, spots)
-    yield f"not judged by this version: {', '.join(NOT_ASSESSED)}, death"
+    yield f"not judged by this version: {', '.join(NOT_ASSESSED)}"
 
 
 def _images(movie: Movie) -> Iterator[Any]:

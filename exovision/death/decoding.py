@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -143,12 +143,24 @@ class Panel:
     @property
     def tells_death(self) -> bool:
         """Whether death can be told at all: by morphology, a stain, or the nuclei's own light."""
-        return self.judged or bool(self.stains) or self.nuclei_only
+        return bool(self.means)
 
     @property
     def tells_mode(self) -> bool:
         """Whether apoptosis can be told from lysis."""
-        return self.judged or {"annexin", "pi"} <= set(self.stains) or "caspase" in self.stains
+        return not limit_of(self.means)
+
+
+def limit_of(means: Collection[str]) -> str:
+    """Return what these means, as in `Panel.means`, cannot tell and what it would need; empty if nothing."""
+    if not means:
+        return (
+            "death cannot be told: it needs the morphology network, or a channel of annexin, caspase, PI or "
+            "nuclei; the outline alone does not show it"
+        )
+    if "morphology" in means or {"annexin", "pi"} <= set(means) or "caspase" in means:
+        return ""
+    return "how cells died cannot be told: it needs the morphology network, a channel of caspase, or annexin and PI"
 
 
 def make_panel(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from exovision import schema
-from exovision.death.decoding import Decoded, Panel, decode_cells, make_panel, name_states
+from exovision.death.crops import BODIES, DEATH_STAINS
+from exovision.death.decoding import Decoded, Panel, decode_cells, limit_of, make_panel, name_states
 from exovision.death.evidence import CLASSES, is_unsure
 from exovision.death.rulings import ruled_states
 from exovision.death.stains import saturated
@@ -103,6 +104,16 @@ def find_deaths(
     summary = _summarise(filled, ended, dict(zip(ids.tolist(), decoded)), panel)
     summary["warnings"] += [UNSURE] if unsure else []
     return DeathTables(filled, ended, summary)
+
+
+def death_limits(roles: Collection[str], settings: DeathSettings) -> str:
+    """Say by what deaths will be told in a movie with channels of these roles, and what cannot be told."""
+    judged = settings.morphology != "none" and bool(set(BODIES) & set(roles))
+    nuclei_only = "nucleus" in roles and "cell" not in roles
+    means = [*(["morphology"] if judged else []), *(["nucleus"] if nuclei_only else [])]
+    means += [role for role in DEATH_STAINS if role in roles]
+    said = [f"told by {', '.join(means)}"] if means else []
+    return "; ".join([*said, *([limit] if (limit := limit_of(means)) else [])])
 
 
 def count_hits(fates: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
@@ -201,17 +212,7 @@ def _call(cell: int, one: Decoded) -> dict[str, Any]:
 
 def _warnings(cells: pd.DataFrame, called: dict[int, Decoded], panel: Panel) -> list[str]:
     """Return what may be wrong, or cannot be told."""
-    said = []
-    if not panel.tells_death:
-        said.append(
-            "death cannot be told: it needs the morphology network, or a channel of annexin, caspase, PI or "
-            "nuclei; the outline alone does not show it"
-        )
-    elif not panel.tells_mode:
-        said.append(
-            "how cells died cannot be told: it needs the morphology network, a channel of caspase, or "
-            "annexin and PI"
-        )
+    said = [limit] if (limit := limit_of(panel.means)) else []
     said += [
         f"the {role} channel is saturated in many cells: its times are right, its brightness is not"
         for role in panel.stains

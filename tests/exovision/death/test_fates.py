@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from exovision import schema
-from exovision.death.fates import count_hits, find_deaths
+from exovision.death.fates import count_hits, death_limits, find_deaths
 from exovision.errors import InputError
 from exovision.records import StateRuling
 from exovision.settings import DeathSettings
@@ -258,3 +258,18 @@ def test_states_against_the_order_of_life_are_refused(cell, tracks):
     spans = ruled(1, (20, 30, "late_apoptotic"), (50, 60, "live"))
     with pytest.raises(InputError, match="cell 1 must follow each other as in life"):
         find_deaths(table, tracks(table), nuclei_only=False, settings=DeathSettings(), rulings=spans)
+
+
+@pytest.mark.parametrize(
+    ("roles", "morphology", "said"),
+    [
+        (("cell", "exosome"), "none", "death cannot be told"),
+        (("cell", "annexin", "pi"), "none", "told by annexin, pi"),
+        (("cell", "annexin"), "none", "told by annexin; how cells died cannot be told"),
+        (("nucleus",), "none", "told by nucleus; how cells died cannot be told"),
+        (("cell", "nucleus"), "none", "death cannot be told"),
+        (("cell", "nucleus"), "embedded", "told by morphology"),
+    ],
+)
+def test_before_a_run_channels_tell_by_what_deaths_will_be_told(roles, morphology, said):
+    assert death_limits(roles, DeathSettings(morphology=morphology)).startswith(said)
