@@ -160,7 +160,8 @@ def limit_of(means: Collection[str]) -> str:
         )
     if "morphology" in means or {"annexin", "pi"} <= set(means) or "caspase" in means:
         return ""
-    return "how cells died cannot be told: it needs the morphology network, a channel of caspase, or annexin and PI"
+    needs = "the morphology network, a channel of caspase, or annexin and PI"
+    return f"how cells died cannot be told: it needs {needs}"
 
 
 def make_panel(
