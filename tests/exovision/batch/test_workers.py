@@ -17,14 +17,16 @@ from exovision.progress import Progress, silent
 
 
 def killing(times: int) -> Callable[[str], Progress]:
-    """Kill all processes when movie b first tells how far it is, so many times."""
+    """Kill all processes when movie b, begun so many times, first tells how far it is."""
     left = [times]
 
     def watch(name: str) -> Progress:
+        armed = [name == "b"]
+
         def progress(stage: str, done: int, total: int) -> None:
             children = multiprocessing.active_children()
-            if name == "b" and left[0] and children:
-                left[0] -= 1
+            if armed[0] and left[0] and children:
+                armed[0], left[0] = False, left[0] - 1  # What the dead still had to say kills nobody else.
                 for child in children:
                     child.kill()
                     child.join()
