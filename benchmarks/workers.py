@@ -19,10 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from exovision.io.results import TABLES
 from exovision.simulation.movie import simulate, write
 from exovision.simulation.scene import load_scene
-
-TABLES = ("spots.parquet", "exosomes.csv", "events.csv", "cells.parquet", "fates.csv")
 
 
 def main() -> None:
@@ -68,7 +67,7 @@ def _cpu_s() -> float:
 
 def _check_same(work: Path, options: argparse.Namespace) -> None:
     for k in range(options.movies):
-        for table in TABLES:
+        for table, _ in TABLES.values():
             one, other = (work / f"out{count}" / f"m{k:03d}" / table for count in (1, options.workers))
             if one.read_bytes() != other.read_bytes():
                 raise SystemExit(f"{table} of movie {k} differs between 1 and {options.workers} processes")
