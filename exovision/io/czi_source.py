@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from exovision.errors import InputError
 from exovision.io.metadata import Metadata, positive
-from exovision.io.stack import LibraryPlanes, Part, Stack, check_extent, chosen, library, numbered, opening
+from exovision.io.stack import (
+    LibraryPlanes,
+    Part,
+    Stack,
+    check_extent,
+    chosen,
+    closed_on_error,
+    library,
+    numbered,
+    opening,
+)
 
 _KIND = "CZI movie"
 _SCENE = "S"
@@ -48,13 +58,8 @@ def open_czi(path: Path, *, position: str | None = None) -> Stack:
         position is missing or unknown.
     """
     czifile = library("czifile", path, _KIND)
-    with opening(path, _KIND):
-        file = czifile.CziFile(str(path), multifile=False)
-        try:
-            return _open(path, file, position)
-        except BaseException:
-            file.close()
-            raise
+    with opening(path, _KIND), closed_on_error(czifile.CziFile(str(path), multifile=False)) as file:
+        return _open(path, file, position)
 
 
 def _entries(path: Path, file: Any) -> list[Any]:

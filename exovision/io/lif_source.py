@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from exovision.errors import InputError
 from exovision.io.metadata import S_PER_UNIT, UM_PER_UNIT, Metadata, scaled
-from exovision.io.stack import LibraryPlanes, Part, Stack, check_extent, chosen, library, numbered, opening
+from exovision.io.stack import (
+    LibraryPlanes,
+    Part,
+    Stack,
+    check_extent,
+    chosen,
+    closed_on_error,
+    library,
+    numbered,
+    opening,
+)
 
 _KIND = "LIF movie"
 _DESCRIPTION = "./Data/Image/ImageDescription"
@@ -41,13 +51,8 @@ def open_lif(path: Path, *, position: str | None = None) -> Stack:
         position is missing or unknown.
     """
     liffile = library("liffile", path, _KIND)
-    with opening(path, _KIND):
-        file = liffile.LifFile(path)
-        try:
-            return _open(path, file, position)
-        except BaseException:
-            file.close()
-            raise
+    with opening(path, _KIND), closed_on_error(liffile.LifFile(path)) as file:
+        return _open(path, file, position)
 
 
 def _images(path: Path, file: Any) -> list[Any]:

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from exovision.errors import InputError
 from exovision.io.metadata import Metadata, positive
-from exovision.io.stack import LibraryPlanes, Part, Stack, check_extent, chosen, library, numbered, opening
+from exovision.io.stack import (
+    LibraryPlanes,
+    Part,
+    Stack,
+    check_extent,
+    chosen,
+    closed_on_error,
+    library,
+    numbered,
+    opening,
+)
 
 _KIND = "ND2 movie"
 _POSITION = "P"
@@ -41,13 +51,8 @@ def open_nd2(path: Path, *, position: str | None = None) -> Stack:
         unknown.
     """
     nd2 = library("nd2", path, _KIND)
-    with opening(path, _KIND):
-        file = nd2.ND2File(path)
-        try:
-            return _open(path, file, position)
-        except BaseException:
-            file.close()
-            raise
+    with opening(path, _KIND), closed_on_error(nd2.ND2File(path)) as file:
+        return _open(path, file, position)
 
 
 def _open(path: Path, file: Any, position: str | None) -> Stack:

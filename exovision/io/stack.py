@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,13 @@ from exovision.io.metadata import Metadata
 MOST_PLANES = 10_000_000
 MOST_PLANE_BYTES = 1 << 31
 """More than this is no movie but a number gone wrong: it is refused before memory is asked for."""
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Opened = TypeVar("Opened", bound=_Closable)
 
 
 class PlaneReader(Protocol):
@@ -205,6 +212,16 @@ def opening(path: Path, kind: str) -> Iterator[None]:
     with readable(path, kind), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def closed_on_error(file: Opened) -> Iterator[Opened]:
+    """Yield an open file, and close it if what is done with it fails."""
+    try:
+        yield file
+    except BaseException:
+        file.close()
+        raise
 
 
 def library(name: str, path: Path, kind: str) -> Any:
