@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -137,8 +137,7 @@ class Panel:
     @property
     def means(self) -> list[str]:
         """What deaths are told by."""
-        looks = [*(["morphology"] if self.judged else []), *(["nucleus"] if self.nuclei_only else [])]
-        return [*looks, *self.stains]
+        return means_of(self.stains, judged=self.judged, nuclei_only=self.nuclei_only)
 
     @property
     def tells_death(self) -> bool:
@@ -149,6 +148,11 @@ class Panel:
     def tells_mode(self) -> bool:
         """Whether apoptosis can be told from lysis."""
         return not limit_of(self.means)
+
+
+def means_of(stains: Iterable[str], *, judged: bool, nuclei_only: bool) -> list[str]:
+    """Return what deaths are told by, of morphology, the nuclei's own light, and stains."""
+    return [*(["morphology"] if judged else []), *(["nucleus"] if nuclei_only else []), *stains]
 
 
 def limit_of(means: Collection[str]) -> str:

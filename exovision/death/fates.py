@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exovision import schema
 from exovision.death.crops import BODIES, DEATH_STAINS
-from exovision.death.decoding import Decoded, Panel, decode_cells, limit_of, make_panel, name_states
+from exovision.death.decoding import Decoded, Panel, decode_cells, limit_of, make_panel, means_of, name_states
 from exovision.death.evidence import CLASSES, is_unsure
 from exovision.death.rulings import ruled_states
 from exovision.death.stains import saturated
@@ -110,8 +110,8 @@ def death_limits(roles: Collection[str], settings: DeathSettings) -> str:
     """Say by what deaths will be told in a movie with channels of these roles, and what cannot be told."""
     judged = settings.morphology != "none" and bool(set(BODIES) & set(roles))
     nuclei_only = "nucleus" in roles and "cell" not in roles
-    means = [*(["morphology"] if judged else []), *(["nucleus"] if nuclei_only else [])]
-    means += [role for role in DEATH_STAINS if role in roles]
+    stains = [role for role in DEATH_STAINS if role in roles]
+    means = means_of(stains, judged=judged, nuclei_only=nuclei_only)
     said = [f"told by {', '.join(means)}"] if means else []
     return "; ".join([*said, *([limit] if (limit := limit_of(means)) else [])])
 

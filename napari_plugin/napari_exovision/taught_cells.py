@@ -17,7 +17,7 @@ from exovision.progress import Progress, silent
 from exovision.training.cells import from_corrections, held_out, labelled_names, train_cells
 from exovision.training.evaluation import evaluate_cells
 from napari_exovision.session import Session
-from napari_exovision.teaching import LEAST, TRIAL, Changes, Lesson, School
+from napari_exovision.teaching import TRIAL, Changes, Lesson, School
 
 
 class CellSchool(School):
@@ -66,8 +66,7 @@ class CellSchool(School):
     ) -> Lesson:
         """Go on from the present weights; see `School.train`. The session's pixel size holds for all."""
         names = self.names()
-        if len(names) < LEAST:
-            raise InputError(f"at least {LEAST} taught frames are needed, got {len(names)}; add some")
+        self.enough(len(names), "taught frames")
         present = cell_weights(session.stored.settings.cells)
         training = from_corrections(present)
         training = training if steps is None else replace(training, steps=steps)

@@ -21,7 +21,7 @@ from exovision.training.death_evaluation import agreement
 from exovision.training.labelled_crops import LabelledCrops, join, read_labelled, write_labelled
 from exovision.training.simulated_crops import STATES
 from napari_exovision.session import Session
-from napari_exovision.teaching import LEAST, TRIAL, Changes, Lesson, School
+from napari_exovision.teaching import TRIAL, Changes, Lesson, School
 
 MOST_FRAMES = 40
 """Of one state of one cell; more look alike."""
@@ -76,10 +76,11 @@ class DeathSchool(School):
         progress: Progress = silent,
     ) -> Lesson:
         """Go on from the present weights; see `School.train`. Whole cells are held out, one in five."""
-        crops = read_labelled(self.lessons) if self.names() else None
-        cells = 0 if crops is None else np.unique(crops.movies).size
-        if crops is None or cells < LEAST:
-            raise InputError(f"at least {LEAST} cells are needed to teach, got {cells}; add some")
+        if not self.names():
+            self.enough(0, "cells")
+        crops = read_labelled(self.lessons)
+        cells = np.unique(crops.movies).size
+        self.enough(cells, "cells")
         present = death_weights(session.stored.settings.death)
         training = from_corrections(present)
         training = training if steps is None else replace(training, steps=steps)

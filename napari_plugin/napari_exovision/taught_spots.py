@@ -20,7 +20,7 @@ from exovision.training.spots import (
     write_examples,
 )
 from napari_exovision.session import Session
-from napari_exovision.teaching import LEAST, TRIAL, Changes, Lesson, School
+from napari_exovision.teaching import TRIAL, Changes, Lesson, School
 
 
 class SpotSchool(School):
@@ -74,8 +74,7 @@ class SpotSchool(School):
     ) -> Lesson:
         """Fit from the present model on; see `School.train`."""
         names = self.names()
-        if len(names) < LEAST:
-            raise InputError(f"at least {LEAST} taught frames are needed, got {len(names)}; add some")
+        self.enough(len(names), "taught frames")
         settings = session.stored.settings.exosomes
         present = None if settings.weights is None else Path(settings.weights)
         examples = read_examples(self.lessons, progress=progress)

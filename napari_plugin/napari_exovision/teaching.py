@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from exovision.errors import InputError
 from exovision.io.folders import make_folder
 from exovision.progress import Progress, silent
 from napari_exovision.session import Session
@@ -80,6 +81,18 @@ class School(ABC):
     def lessons(self) -> Path:
         """The folder of examples."""
         return self.folder / LESSONS
+
+    @staticmethod
+    def enough(count: int, what: str) -> None:
+        """Check that there are examples to learn from and to judge by.
+
+        Raises
+        ------
+        InputError
+            If there are fewer than `LEAST`.
+        """
+        if count < LEAST:
+            raise InputError(f"at least {LEAST} {what} are needed to teach, got {count}; add some")
 
     @abstractmethod
     def names(self) -> list[str]:
