@@ -17,6 +17,7 @@ from exovision.events.examples import NUMBERS, ROLES
 from exovision.events.weighing import CLASSES
 from exovision.io.folders import make_folder
 from exovision.nets import weights
+from exovision.nets.cell_judge import turned
 from exovision.nets.device import BatchRunner, resolve_device
 from exovision.nets.fate_net import FateNet
 from exovision.nets.training import Batch, Course, class_loss, fresh_fates, train
@@ -32,7 +33,7 @@ SET_SIZE = 40
 """Single events of one labelling, timing and light."""
 KEPT_APART = 6
 """Every sixth movie or set is kept apart, to find the temperature."""
-TURNS = 8
+VIEWS = 8
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class EventTraining:
     movie_share, reviewed_share : float
         Share of the simulated moments that come from movies; and how many reviewed ones there are for each
         simulated one.
-    learning_rate, weight_decay, averaging, smoothing
-        As for `exovision.nets.training.Course` and `class_loss`.
+    learning_rate, weight_decay, averaging
+        As for `exovision.nets.training.Course`.
     noise : float
         Standard deviation of what is added to the numbers that the network is told.
     seed : int
@@ -67,7 +68,6 @@ class EventTraining:
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     averaging: float = 0.995
-    smoothing: float = 0.0
     noise: float = 0.1
     seed: int = 0
     widths: tuple[int, ...] = (12, 20, 28)
@@ -211,7 +211,7 @@ def learn(
         network,
         _batches(own, chances, training),
         Course(training.steps, training.learning_rate, training.weight_decay, training.averaging),
-        loss=class_loss(training.smoothing),
+        loss=class_loss(smoothing=0.0),
         device=resolve_device(device),
         progress=progress,
     )
@@ -273,8 +273,8 @@ def _batches(
         rng = np.random.default_rng([training.seed, BATCH_STREAM, step])
         picked = rng.choice(len(examples), size=training.batch, p=chances)
         images = examples.pictures[picked].astype(np.float32)
-        turns = rng.integers(TURNS, size=len(picked))
-        images = np.stack([turned(image, int(turn)) for image, turn in zip(images, turns)])
+        views = rng.integers(VIEWS, size=len(picked))
+        images = np.stack([turned_moment(image, int(view)) for image, view in zip(images, views)])
         told = images[:, -1].reshape(len(images), -1)
         told[:, 2 : len(NUMBERS)] += rng.normal(0, training.noise, (len(images), len(NUMBERS) - 2))
         return images.astype(np.float32), targets[picked]
@@ -282,14 +282,11 @@ def _batches(
     return next_batch
 
 
-def turned(image: NDArray[np.float32], turn: int) -> NDArray[np.float32]:
+def turned_moment(image: NDArray[np.float32], view: int) -> NDArray[np.float32]:
     """Return one of the eight turns and mirror images of a moment (F, P, P), its normal turned with it."""
-    planes = np.rot90(image[:-1], turn % 4, axes=(1, 2))
     y, x = (float(value) for value in image[-1].ravel()[:2])
-    for _ in range(turn % 4):
+    for _ in range(view % 4):
         y, x = -x, y
-    if turn >= 4:
-        planes, x = planes[..., ::-1], -x
     told = image[-1].copy()
-    told.ravel()[:2] = y, x
-    return np.concatenate([planes, told[None]])
+    told.ravel()[:2] = y, -x if view >= 4 else x
+    return np.concatenate([turned(image[None, :-1], view)[0], told[None]])

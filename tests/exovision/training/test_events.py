@@ -10,11 +10,12 @@ from exovision.training.event_evaluation import evaluate_events, fusion_figures,
 from exovision.training.event_examples import EventExamples, join, read_examples, write_examples
 from exovision.training.events import (
     EventTraining,
+    _batches,
     kept_apart,
     learn,
     simulated_examples,
     train_events,
-    turned,
+    turned_moment,
 )
 from exovision.training.movie_moments import movie_moments
 
@@ -67,12 +68,23 @@ def test_a_turned_moment_turns_its_normal():
     image[0, 8, 14] = 1  # To the right of the middle, as the normal points.
     image[1, 3, 5] = 1
     image[-1].ravel()[:3] = 0.0, 1.0, 7.0
-    views = [turned(image, turn) for turn in range(8)]
+    views = [turned_moment(image, view) for view in range(8)]
     assert len({view[1].tobytes() for view in views}) == 8
     for view in views:
         y, x = np.argwhere(view[0] == 1)[0] - 8
         assert (y, x) == pytest.approx(6 * view[-1].ravel()[:2])
         assert view[-1].ravel()[2] == 7
+
+
+def test_each_batch_tells_the_numbers_with_noise_and_leaves_the_normals_length():
+    examples = made(["fused", "hemifused", "kiss_and_run", REST] * 5)
+    examples.pictures[:, -1, 0, 1] = 1.0
+    chances = np.full(len(examples), 1 / len(examples))
+    images, targets = _batches(examples, chances, EventTraining(batch=200, noise=0.1))(0)
+    told = images[:, -1].reshape(200, -1)
+    assert np.allclose(np.hypot(told[:, 0], told[:, 1]), 1)
+    assert told[:, 2 : len(NUMBERS)].std() == pytest.approx(0.1, rel=0.05)
+    assert (told[:, len(NUMBERS) :] == 0).all() and (targets.sum(axis=1) == 1).all()
 
 
 def test_every_sixth_movie_or_set_is_kept_apart():
