@@ -104,7 +104,8 @@ def _made(scene: Scene, seed: int, work: Path) -> Path:
 def _analysed(
     movie: Movie, labels: str | None, out: Path, weights: str | None
 ) -> tuple[exovision.Result, float]:
-    settings = exovision.Settings.from_mapping({"events": {"weights": weights}})
+    own = {} if weights is None else {"network": "embedded", "weights": weights}
+    settings = exovision.Settings.from_mapping({"events": own})
     started = time.process_time()
     given = open_labels(labels, movie) if labels else None
     result = exovision.analyse(movie, settings, labels=given, device="cpu")
@@ -115,7 +116,7 @@ def _analysed(
 
 def _without_network(movie: Movie, result: exovision.Result) -> pd.DataFrame:
     """Return the events that the models of the light find alone, in the same spots, tracks and cells."""
-    events = result.settings.events.model_copy(update={"weights": None})
+    events = result.settings.events.model_copy(update={"network": "none"})
     settings = result.settings.model_copy(update={"events": events})
     given = Given(labels=result.labels, spots=result.spots)
     return reanalyse(movie, settings, given, device="cpu").events

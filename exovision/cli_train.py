@@ -85,6 +85,7 @@ def train_events(
         Path | None,
         typer.Option(help="Output folder of `run` with events reviewed in the plugin, beside simulation."),
     ] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights to go on from; else fresh ones.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from.")] = None,
     movies: Annotated[int | None, typer.Option(min=0, help="Simulated movies to learn from.")] = None,
     sets: Annotated[int | None, typer.Option(min=0, help="Sets of 40 simulated single events.")] = None,
@@ -94,17 +95,21 @@ def train_events(
     device: Device = "auto",
 ) -> int:
     """Train the network that weighs fates of exosomes, and print its figures on moments it never saw."""
+    from exovision.io.results import movie_folders
     from exovision.training.event_evaluation import evaluate_events
     from exovision.training.events import EventTraining
     from exovision.training.events import train_events as train
+    from exovision.training.reviewed_moments import reviewed_moments
 
     training = EventTraining(seed=seed)
-    training = replace(training, **_given({"steps": steps, "movies": movies, "sets": sets}))
+    changes = {"steps": steps, "movies": movies, "sets": sets, "start": None if start is None else str(start)}
+    training = replace(training, **_given(changes))
     with progress_bars() as watch:
         bar = watch("events")
-        weights = train(out, data=data, training=training, device=device, progress=bar)
+        reviewed = None if data is None else reviewed_moments(movie_folders(data), bar)
+        weights = train(out, reviewed=reviewed, training=training, device=device, progress=bar)
         figures = evaluate_events(
-            weights, out, data=data, movies=test_movies, sets=test_sets, seed=seed, device=device,
+            weights, out, reviewed=reviewed, movies=test_movies, sets=test_sets, seed=seed, device=device,
             progress=bar,
         )  # fmt: skip
     return _tell(weights, figures, "events.weights")

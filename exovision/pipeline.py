@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -255,11 +254,12 @@ def _judge(sweep: Sweep, bleaching: Mapping[str, Any]) -> tuple[Judge | None, li
 
 def fate_network(settings: EventSettings, device: str, note: Callable[[str], None]) -> FateNetwork | None:
     """Return the network of fates that the settings ask for, None if they ask for none."""
-    if settings.weights is None:
+    if settings.network == "none":
         return None
     from exovision.nets.fate_judge import FateJudge
+    from exovision.nets.shipped import fate_weights
 
-    return FateJudge(Path(settings.weights), numbers=NUMBERS, classes=CLASSES, device=device, note=note)
+    return FateJudge(fate_weights(settings), numbers=NUMBERS, classes=CLASSES, device=device, note=note)
 
 
 def microscope_of(detector: Detector, settings: Settings, pixel_size_um: float) -> Microscope:

@@ -146,8 +146,12 @@ class EventSettings(Stage):
     chemistry: Literal["lipid_dye", "lumen", "phluorin", "dual", "protein_tag", "unknown"] = Field(
         "unknown", description="what is labelled; the sample sheet's column of that name wins"
     )
+    network: Literal["embedded", "none"] = Field(
+        "none",
+        description="network that weighs fates beside the models of the light (embedded), or none",
+    )
     weights: str | None = Field(
-        None, description="weights file from `train events`; None: the models of the light decide alone"
+        None, description="weights file from `train events`; None: those that come along"
     )
     fusion_prior: float = Field(
         0.01, gt=0, lt=0.5, description="share of docked exosomes expected to fuse (positive control: 0.3)"

@@ -35,3 +35,25 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     write(simulate(load_scene("tiny"), seed=11), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def burst(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a short burst in which many dockings end, beside its movie.ome.tif."""
+    import exovision
+    from exovision.io.labels_source import open_labels
+    from exovision.simulation.movie import simulate, write
+    from exovision.simulation.scene import load_scene
+
+    folder = tmp_path_factory.mktemp("burst")
+    scene = load_scene("fates")
+    imaging = scene.imaging.model_copy(update={"frames": 90, "shape_px": (160, 160)})
+    cells = scene.cells.model_copy(update={"count": 2})
+    exosomes = scene.exosomes.model_copy(update={"dwell_long_s": 3.0, "dockings_per_cell_hour": 6000.0})
+    changed = scene.model_copy(update={"imaging": imaging, "cells": cells, "exosomes": exosomes})
+    write(simulate(changed, seed=11), folder)
+    movie = exovision.read(folder / "movie.ome.tif")
+    labels = open_labels(folder / "truth" / "cell_labels.ome.tif", movie)
+    settings = exovision.Settings.from_mapping({"events": {"docked_min_s": 1.0, "chemistry": "lipid_dye"}})
+    exovision.analyse(movie, settings, labels=labels, device="cpu").save(folder / "out" / "movie")
+    return folder / "out"

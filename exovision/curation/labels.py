@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from exovision.curation.annotations import Annotation
 from exovision.records import LabelStack
 
 Labels = NDArray[np.int32]
@@ -51,6 +54,13 @@ class EditedLabels:
     def reset(self) -> None:
         """Drop all corrections."""
         self._edited.clear()
+
+    def repaint(self, annotations: Iterable[Annotation]) -> None:
+        """Forget all painting but that of the annotations."""
+        self.reset()
+        for annotation in annotations:
+            if annotation.action == "paint":
+                self.paint(annotation.values["frame"], annotation.values["runs"])
 
     def copy(self) -> EditedLabels:
         """Return the labels as they are now; later corrections do not reach the copy."""

@@ -80,6 +80,12 @@ def weigh(
     ]
 
 
+def log_prior(fusion_prior: float) -> NDArray[np.float64]:
+    """Return the log-probability of each of `CLASSES` (4,) before anything is seen."""
+    prior: NDArray[np.float64] = np.log([fusion_prior] * len(SPECIAL) + [1 - len(SPECIAL) * fusion_prior])
+    return prior
+
+
 def model_ratio(moment: Examined) -> float:
     """Return the log-likelihood ratio of fusion that the models of the light give alone."""
     posterior = judge_fates(moment.fits, moment.content, fusion_prior=0.5, shows=())
@@ -90,7 +96,7 @@ def _joined(
     posterior: Posterior, likely: NDArray[np.float64], *, fusion_prior: float, shows: Sequence[str]
 ) -> Posterior:
     """Return the posterior with the special fates as the network weighs them."""
-    prior = np.log([*(fusion_prior for _ in SPECIAL), 1 - len(SPECIAL) * fusion_prior])
+    prior = log_prior(fusion_prior)
     shares = dict(zip(CLASSES, np.exp(prior + likely - logsumexp(prior + likely))))
     others = {name: posterior.fates[name] for name in FATES if name not in SPECIAL}
     known = sum(others.values())

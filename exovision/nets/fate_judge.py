@@ -52,8 +52,6 @@ class FateJudge:
     ) -> None:
         network, facts = weights.load(path, FateNet)
         try:
-            shares = facts["shares"]
-            self._log_shares = np.log([float(shares[name]) for name in classes])
             self._temperature = float(facts["temperature"])
             if tuple(facts["told"]) != numbers or network.classes != classes:
                 raise ValueError("they were made for moments of another version")
@@ -65,6 +63,5 @@ class FateJudge:
 
     def log_likelihoods(self, pictures: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the log-likelihood of each class up to a constant, (N, K), of moments (N, F, P, P)."""
-        logits = self._runner.run(pictures).astype(np.float64) / self._temperature
-        found: NDArray[np.float64] = logits - self._log_shares
+        found: NDArray[np.float64] = self._runner.run(pictures).astype(np.float64) / self._temperature
         return found

@@ -31,7 +31,7 @@ class FateNet(nn.Module):
     -----
     Input (N, roles * T + 1, P, P) as `exovision.events.examples.picture` makes it; frames that are not there
     are NaN. Batch normalisation uses fixed statistics in evaluation, so that a result does not depend on its
-    batch. The logits are those of the numbers alone plus what the frames add.
+    batch. The logits, log-likelihoods once trained, are those of the numbers alone plus what the frames add.
     """
 
     def __init__(

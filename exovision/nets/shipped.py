@@ -8,9 +8,9 @@ from pathlib import Path
 import exovision_models
 
 from exovision.errors import InputError
-from exovision.settings import CellSettings, DeathSettings, Settings
+from exovision.settings import CellSettings, DeathSettings, EventSettings, Settings
 
-CELLS, DEATH = "cells_embedded", "death_embedded"
+CELLS, DEATH, FATES = "cells_embedded", "death_embedded", "events_embedded"
 
 
 def cell_weights(settings: CellSettings) -> Path:
@@ -33,6 +33,17 @@ def death_weights(settings: DeathSettings) -> Path:
         If the shipped file is missing or damaged.
     """
     return _own_or_shipped(settings.weights, DEATH)
+
+
+def fate_weights(settings: EventSettings) -> Path:
+    """Return the weights file of the network of fates: the user's own, else the shipped one.
+
+    Raises
+    ------
+    InputError
+        If the shipped file is missing or damaged.
+    """
+    return _own_or_shipped(settings.weights, FATES)
 
 
 def _own_or_shipped(own: str | None, name: str) -> Path:
@@ -62,7 +73,7 @@ def weights_used(settings: Settings, *, labels: bool = False) -> dict[str, str]:
     paths = [cell_weights(settings.cells)] if finds else []
     paths += [Path(settings.exosomes.weights)] if settings.exosomes.weights is not None else []
     paths += [death_weights(settings.death)] if settings.death.morphology == "embedded" else []
-    paths += [Path(settings.events.weights)] if settings.events.weights is not None else []
+    paths += [fate_weights(settings.events)] if settings.events.network == "embedded" else []
     return {path.stem: _digest(path) for path in paths}
 
 

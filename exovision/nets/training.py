@@ -69,13 +69,16 @@ def fresh_fates(
     return FateNet(classes, numbers, roles, widths, hidden)
 
 
-def class_loss(smoothing: float) -> Loss:
+def class_loss(smoothing: float, shares: Sequence[float] | None = None) -> Loss:
     """Return the cross-entropy against sets of allowed classes.
 
     Parameters
     ----------
     smoothing : float
         Share of the weight that is spread over all classes (doi:10.1109/CVPR.2016.308).
+    shares : sequence of float, optional
+        How often each class is drawn. Logits then become log-likelihoods, whatever is drawn
+        (doi:10.48550/arXiv.2007.07314); log-probabilities at the shares that are drawn if omitted.
 
     Returns
     -------
@@ -83,9 +86,10 @@ def class_loss(smoothing: float) -> Loss:
         Of logits (N, K) and allowed classes (N, K), each 0 or 1: minus the mean logarithm of the summed
         probability of what is allowed.
     """
+    prior = torch.log(torch.tensor([1.0] if shares is None else shares).clamp(min=1e-9))
 
     def loss(output: Tensor, allowed: Tensor) -> Tensor:
-        logs = torch.log_softmax(output, dim=1)
+        logs = torch.log_softmax(output + prior.to(output.device), dim=1)
         right = torch.logsumexp(logs.masked_fill(allowed < 0.5, -torch.inf), dim=1)
         return -((1 - smoothing) * right + smoothing * logs.mean(dim=1)).mean()
 

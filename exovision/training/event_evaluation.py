@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from exovision.events.examples import NUMBERS
-from exovision.events.weighing import CLASSES
+from exovision.events.weighing import CLASSES, log_prior
 from exovision.nets.fate_judge import FateJudge
 from exovision.progress import Progress, silent
 from exovision.scoring.classifier import average_precision, calibration_error, roc_auc
 from exovision.training.event_examples import EventExamples, join
 from exovision.training.events import kept_apart, simulated_examples
-from exovision.training.reviewed_moments import reviewed_moments
 
 HELD_OUT_SEED = 601
 """Added to the seed of the examples that training never draws from."""
@@ -29,7 +28,7 @@ def evaluate_events(
     weights: Path,
     folder: Path,
     *,
-    data: Path | None = None,
+    reviewed: EventExamples | None = None,
     movies: int = 20,
     sets: int = 20,
     seed: int = 0,
@@ -44,8 +43,8 @@ def evaluate_events(
         The network.
     folder : Path
         Where examples are kept.
-    data : Path, optional
-        Reviewed events, see `exovision.training.reviewed_moments`; those that training kept apart are judged.
+    reviewed : EventExamples, optional
+        Moments that a person looked at; those that training kept apart are judged.
     movies, sets : int
         Simulated movies and sets of 40 single events, of seeds that training does not use.
     seed : int
@@ -70,8 +69,7 @@ def evaluate_events(
     held_out = simulated_examples(
         folder, seed=seed + HELD_OUT_SEED, movies=movies, sets=sets, progress=progress
     )
-    if data is not None:
-        reviewed = join(reviewed_moments(data, progress))
+    if reviewed is not None:
         held_out = join([held_out, reviewed.chosen(kept_apart(reviewed))])
     likely = judge.log_likelihoods(held_out.pictures.astype(np.float32))
     figures = {}
@@ -82,6 +80,32 @@ def evaluate_events(
             figures[f"{kind} moments, network"] = fusion_figures(part, network_scores(part, likely[chosen]))
             figures[f"{kind} moments, models alone"] = fusion_figures(part, model_scores(part))
     return figures
+
+
+def agreement(judge: FateJudge, examples: EventExamples, *, fusion_prior: float) -> Figures:
+    """Compare what an analysis holds likely, at its prior, with what a person said.
+
+    Parameters
+    ----------
+    judge : FateJudge
+    examples : EventExamples
+    fusion_prior : float
+        Probability of fusion, and of hemifusion and kiss-and-run each, among docked exosomes.
+
+    Returns
+    -------
+    dict
+        `moments`; `right`, the share whose likeliest class is theirs; `probability`, the mean probability of
+        their class.
+    """
+    likely = judge.log_likelihoods(examples.pictures.astype(np.float32))
+    probability = softmax(likely + log_prior(fusion_prior), axis=1)
+    columns = np.array([CLASSES.index(str(name)) for name in examples.classes], dtype=np.int64)
+    return {
+        "moments": float(len(examples)),
+        "right": float(np.mean(probability.argmax(axis=1) == columns)),
+        "probability": float(probability[np.arange(len(columns)), columns].mean()),
+    }
 
 
 def network_scores(examples: EventExamples, likely: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -24,7 +24,6 @@ from exovision.nets.training import Batch, Course, class_loss, fresh_fates, trai
 from exovision.progress import Progress, silent
 from exovision.training.event_examples import EventExamples, join, read_examples, write_examples
 from exovision.training.movie_moments import movie_moments
-from exovision.training.reviewed_moments import reviewed_moments
 from exovision.training.single_moments import single_moments
 
 NAME = "events_embedded"
@@ -57,6 +56,8 @@ class EventTraining:
         Fixes weights, simulation and batches.
     widths, hidden
         Of the network.
+    start : str, optional
+        Weights to go on from, whose shape the network then has; fresh ones if omitted.
     """
 
     movies: int = 300
@@ -72,12 +73,20 @@ class EventTraining:
     seed: int = 0
     widths: tuple[int, ...] = (12, 20, 28)
     hidden: int = 48
+    start: str | None = None
+
+
+def from_reviews(start: Path, *, seed: int = 0) -> EventTraining:
+    """Return the short training that goes on from known weights with a few reviewed events."""
+    return EventTraining(
+        movies=0, sets=4, steps=150, batch=32, learning_rate=4e-4, seed=seed, start=str(start)
+    )
 
 
 def train_events(
     out: Path,
     *,
-    data: Path | None = None,
+    reviewed: EventExamples | None = None,
     training: EventTraining | None = None,
     device: str = "auto",
     progress: Progress = silent,
@@ -88,8 +97,8 @@ def train_events(
     ----------
     out : Path
         Folder for the weights and the examples, which take most of the time and are used again.
-    data : Path, optional
-        Output folder of `exovision run` with reviewed events, to learn from besides simulation.
+    reviewed : EventExamples, optional
+        Moments that a person looked at (see `exovision.training.reviewed_moments`), besides simulation.
     training : EventTraining, optional
     device : str
         "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -106,19 +115,19 @@ def train_events(
     SettingsError
         If there is nothing to learn from, or the device does not exist.
     InputError
-        If examples that are there already are damaged, or nothing in `data` was reviewed.
+        If examples that are there already, or the weights to go on from, are damaged.
     OutputError
         If `out` cannot be written to.
     """
     training = training or EventTraining()
     resolve_device(device)
-    reviewed = [] if data is None else reviewed_moments(data, progress)
     made = simulated_examples(
         make_folder(out), seed=training.seed, movies=training.movies, sets=training.sets, progress=progress
     )
-    network, facts = learn(join([made, *reviewed]), training, device=device, progress=progress)
+    examples = made if reviewed is None else join([made, reviewed])
+    network, facts = learn(examples, training, device=device, progress=progress)
     path = Path(out) / f"{NAME}.safetensors"
-    weights.save(network, path, {**facts, "reviewed": sum(map(len, reviewed))})
+    weights.save(network, path, {**facts, "reviewed": 0 if reviewed is None else len(reviewed)})
     return path
 
 
@@ -197,34 +206,42 @@ def learn(
 
     Raises
     ------
+    InputError
+        If the weights to go on from are damaged.
     SettingsError
-        If a class has no example, or the device does not exist.
+        If a class has no example and there are no weights to go on from, or the device does not exist.
     """
     apart = kept_apart(examples)
     own, others = examples.chosen(~apart), examples.chosen(apart)
-    missing = sorted(set(CLASSES) - set(own.classes.tolist()))
-    if missing:
-        raise SettingsError(f"training needs examples of {', '.join(missing)}; ask for more movies or sets")
-    network = fresh_fates(CLASSES, len(NUMBERS), len(ROLES), training.widths, training.hidden, training.seed)
+    network = _beginning(own, training)
     chances = _chances(own, training)
+    shares = [float(chances[own.classes == name].sum()) for name in CLASSES]
     losses = train(
         network,
         _batches(own, chances, training),
         Course(training.steps, training.learning_rate, training.weight_decay, training.averaging),
-        loss=class_loss(smoothing=0.0),
+        loss=class_loss(0.0, shares),
         device=resolve_device(device),
         progress=progress,
     )
-    shares = {name: float(chances[own.classes == name].sum()) for name in CLASSES}
     judged = others if len(others) else own
     return network, {
         "told": list(NUMBERS),
-        "shares": shares,
         "temperature": _temperature(logits_of(network, judged), judged.classes),
         "training": asdict(training),
         "moments": len(own),
         "last_loss": float(np.mean(losses[-100:])) if losses else None,
     }
+
+
+def _beginning(examples: EventExamples, training: EventTraining) -> FateNet:
+    """Return the network to train."""
+    if training.start is not None:
+        return weights.load(Path(training.start), FateNet)[0]
+    missing = sorted(set(CLASSES) - set(examples.classes.tolist()))
+    if missing:
+        raise SettingsError(f"training needs examples of {', '.join(missing)}; ask for more movies or sets")
+    return fresh_fates(CLASSES, len(NUMBERS), len(ROLES), training.widths, training.hidden, training.seed)
 
 
 def kept_apart(examples: EventExamples) -> NDArray[np.bool_]:
@@ -243,9 +260,10 @@ def logits_of(network: FateNet, examples: EventExamples) -> NDArray[np.float64]:
 def _temperature(logits: NDArray[np.float64], classes: NDArray[np.str_]) -> float:
     """Return what logits must be divided by to be likeliest (doi:10.48550/arXiv.1706.04599)."""
     right = np.array([CLASSES.index(str(name)) for name in classes])
+    prior = np.log(np.maximum(np.bincount(right, minlength=len(CLASSES)) / len(right), 1e-9))
 
     def surprise(log_temperature: float) -> float:
-        logs = log_softmax(logits / np.exp(log_temperature), axis=1)
+        logs = log_softmax(logits / np.exp(log_temperature) + prior, axis=1)
         return -float(logs[np.arange(len(right)), right].mean())
 
     return float(np.exp(minimize_scalar(surprise, bounds=(-1.5, 1.5), method="bounded").x))

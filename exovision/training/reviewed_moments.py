@@ -11,34 +11,36 @@ from numpy.typing import NDArray
 
 from exovision.curation.annotations import FILE, Annotation, read_annotations
 from exovision.curation.events import AFTER_FRAMES, ENDINGS, place_of
+from exovision.curation.labels import EditedLabels
 from exovision.curation.tracks import corrected_spots
 from exovision.errors import InputError
 from exovision.events.patches import Moment
 from exovision.events.weighing import REST, SPECIAL
-from exovision.io.results import movie_folders, open_result
+from exovision.io.results import open_result
 from exovision.pipeline import reanalyse
 from exovision.progress import Progress, silent
 from exovision.records import Given
-from exovision.training.event_examples import EventExamples
+from exovision.training.event_examples import EventExamples, join
 from exovision.training.movie_moments import Recorder
 
 GROUP = "reviewed"
 
 
-def reviewed_moments(results: Path, progress: Progress = silent) -> list[EventExamples]:
-    """Return the moments whose ends were accepted, relabelled or denied, of every movie in a folder.
+def reviewed_moments(folders: Sequence[Path], progress: Progress = silent) -> EventExamples:
+    """Return the moments whose ends were accepted, relabelled or denied, of finished movies.
 
     Parameters
     ----------
-    results : Path
-        Output folder of `exovision run`, or one movie's folder in it, with annotations from the plugin.
+    folders : sequence of Path
+        One movie's folder each (see `exovision.io.results.movie_folders`); those without annotations from the
+        plugin are passed over.
     progress : Progress
         Called after every movie; may raise `Cancelled`.
 
     Returns
     -------
-    list of EventExamples
-        One per movie with annotations; `groups` are named reviewed_0, reviewed_1, …: events in order.
+    EventExamples
+        `groups` are named reviewed_0, reviewed_1, …: events in order.
 
     Raises
     ------
@@ -46,17 +48,16 @@ def reviewed_moments(results: Path, progress: Progress = silent) -> list[EventEx
         If nothing was reviewed, or a movie that was can no longer be opened.
     """
     found: list[EventExamples] = []
-    folders = movie_folders(results)
     for done, folder in enumerate(folders, start=1):
         if (folder / FILE).exists():
             found.append(_of_movie(folder, first=sum(map(len, found))))
         progress("reading reviewed events", done, len(folders))
     if not sum(map(len, found)):
         raise InputError(
-            f"{results}: events that a person accepted or relabelled were wanted, there are none; review the "
-            "ends of dockings in the plugin first"
+            "events that a person accepted or relabelled are needed to learn from, there are none; review "
+            "the ends of dockings in the plugin first"
         )
-    return found
+    return join(found)
 
 
 def _of_movie(folder: Path, *, first: int) -> EventExamples:
@@ -65,8 +66,14 @@ def _of_movie(folder: Path, *, first: int) -> EventExamples:
         raise InputError(f"{folder}: the movie is needed to learn from it: {stored.problem}")
     annotations = read_annotations(folder / FILE, n_spots=len(stored.spots))
     spots = corrected_spots(stored.spots, annotations)
-    recorder = Recorder()
-    given = Given(labels=stored.labels, spots=spots.reset_index(drop=True), witness=recorder)
+    labels, recorder = EditedLabels(stored.labels), Recorder()
+    labels.repaint(annotations)
+    given = Given(
+        labels=labels,
+        every_frame=stored.settings.cells.segmenter == "labels",
+        spots=spots.reset_index(drop=True),
+        witness=recorder,
+    )
     reanalyse(stored.movie, stored.settings, given, device="cpu")
     classes = np.full(len(recorder.moments), "", dtype="<U16")
     for annotation in annotations:
@@ -76,6 +83,11 @@ def _of_movie(folder: Path, *, first: int) -> EventExamples:
             classes[_meant(recorder.moments, *place, whole=_denies(annotation))] = name
     groups = np.array([f"{GROUP}_{first + k}" for k in np.cumsum(classes != "") - 1], dtype=np.str_)
     return replace(recorder.examples(classes, GROUP), groups=groups).chosen(classes != "")
+
+
+def says_fate(annotation: Annotation) -> bool:
+    """Return whether an annotation says how a docking ended, or that there was none."""
+    return bool(_class_of(annotation))
 
 
 def _class_of(annotation: Annotation) -> str:

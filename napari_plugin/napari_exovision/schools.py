@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from napari_exovision.taught_cells import CellSchool
 from napari_exovision.taught_death import DeathSchool
+from napari_exovision.taught_events import EventSchool
 from napari_exovision.taught_spots import SpotSchool
 from napari_exovision.teaching import School
 
-SCHOOLS: dict[str, type[School]] = {one.subject: one for one in (CellSchool, SpotSchool, DeathSchool)}
+SCHOOLS: dict[str, type[School]] = {
+    one.subject: one for one in (CellSchool, SpotSchool, EventSchool, DeathSchool)
+}

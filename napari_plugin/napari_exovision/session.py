@@ -251,11 +251,8 @@ class Session:
         self.changed.emit()
 
     def _repaint(self) -> None:
-        self.labels.reset()
+        self.labels.repaint(self.annotations)
         self.array.touched.clear()
-        for annotation in self.annotations:
-            if annotation.action == "paint":
-                self.labels.paint(annotation.values["frame"], annotation.values["runs"])
 
     def _corrected(self) -> pd.DataFrame:
         """Return the corrected spots with their places and states of the last recount."""

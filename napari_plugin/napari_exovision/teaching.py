@@ -83,16 +83,16 @@ class School(ABC):
         return self.folder / LESSONS
 
     @staticmethod
-    def enough(count: int, what: str) -> None:
+    def enough(count: int, what: str, least: int = LEAST) -> None:
         """Check that there are examples to learn from and to judge by.
 
         Raises
         ------
         InputError
-            If there are fewer than `LEAST`.
+            If there are fewer than `least`.
         """
-        if count < LEAST:
-            raise InputError(f"at least {LEAST} {what} are needed to teach, got {count}; add some")
+        if count < least:
+            raise InputError(f"at least {least} {what} are needed to teach, got {count}; add some")
 
     @abstractmethod
     def names(self) -> list[str]:
@@ -158,7 +158,7 @@ class School(ABC):
     def drop(self, name: str) -> None:
         """Remove an example."""
         for path in self.lessons.glob(f"{name}*"):
-            if path.name.removeprefix(name) in (".tif", ".npz", "_labels.tif", "_spots.csv"):
+            if path.name.removeprefix(name) in (".tif", ".npz", ".txt", "_labels.tif", "_spots.csv"):
                 path.unlink()
 
     def keep(self, lesson: Lesson) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,17 +13,25 @@ import tifffile
 from napari_exovision.session import Session
 from napari_exovision.taught_cells import CellSchool
 from napari_exovision.taught_death import DeathSchool
+from napari_exovision.taught_events import EventSchool
 from napari_exovision.taught_spots import SpotSchool
 
 from exovision.cells.embedded_segmenter import EmbeddedSegmenter
+from exovision.curation.events import accept_event
 from exovision.curation.states import rule_state
 from exovision.curation.tracks import delete_spots
 from exovision.errors import Cancelled, InputError
+from exovision.events.examples import NUMBERS, ROLES
+from exovision.events.weighing import CLASSES
 from exovision.exosomes.probability import COEFFICIENTS, read_model
+from exovision.nets import weights
 from exovision.nets.cell_judge import CellJudge
+from exovision.nets.shipped import weights_used
+from exovision.nets.training import fresh_fates
 from exovision.settings import CellSettings, Settings
 from exovision.training.cells import from_corrections
 from exovision.training.death import from_corrections as death_corrections
+from exovision.training.events import from_reviews
 from exovision.training.labelled_crops import read_labelled
 
 
@@ -155,3 +164,39 @@ def test_one_corrected_cell_is_too_few_to_judge_by(session: Session) -> None:
     school.take(session, 0)
     with pytest.raises(InputError, match="at least 2 cells are needed to teach, got 1"):
         school.train(session)
+
+
+def test_reviewed_ends_teach_what_fusion_looks_like(
+    burst: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(burst, tmp_path / "out")
+    session = Session.open(tmp_path / "out" / "movie")
+    present = tmp_path / "w.safetensors"
+    facts = {"told": list(NUMBERS), "temperature": 1.0}
+    weights.save(fresh_fates(CLASSES, len(NUMBERS), len(ROLES), (4, 4, 4), 8, 0), present, facts)
+    events = session.stored.settings.events.model_copy(update={"weights": str(present)})
+    settings = session.stored.settings.model_copy(update={"events": events})
+    session.stored = replace(session.stored, settings=settings)
+    monkeypatch.setattr(
+        "napari_exovision.taught_events.from_reviews",
+        lambda start: replace(from_reviews(start), sets=1, learning_rate=1e-2, averaging=0.0),
+    )
+    school = EventSchool.beside(session)
+    with pytest.raises(InputError, match="accepted or relabelled"):
+        school.take(session, 0)
+    ended = session.events["kind"].isin(["fusion", "loss_unresolved"]).to_numpy(dtype=bool)
+    ends = session.events[ended].to_dict("records")
+    session.add(accept_event(session.spots, ends[0]))
+    assert school.take(session, 0) == "movie" and school.names() == ["movie"]
+    with pytest.raises(InputError, match="at least 6 reviewed events are needed to teach, got 1"):
+        school.train(session)
+    for row in ends[1:]:
+        session.add(accept_event(session.spots, row))
+    lesson = school.train(session, steps=60, device="cpu")
+    assert lesson.learned + lesson.held_out == len(ends) and lesson.held_out == 1
+    assert lesson.after["probability"] > lesson.before["probability"]
+    kept = school.keep(lesson)
+    settings = Settings.from_mapping(school.changes(kept))
+    assert list(weights_used(settings, labels=True)) == [kept.stem]
+    school.drop("movie")
+    assert school.names() == []

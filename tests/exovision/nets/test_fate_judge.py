@@ -8,7 +8,7 @@ from exovision.nets.morphology import MorphologyNet
 from exovision.nets.training import fresh_fates
 
 CLASSES, NUMBERS = ("fused", "rest"), ("normal_y", "normal_x", "more")
-FACTS = {"told": list(NUMBERS), "temperature": 1.0, "shares": {"fused": 0.2, "rest": 0.8}}
+FACTS = {"told": list(NUMBERS), "temperature": 1.0}
 
 
 def saved(tmp_path, **facts):
@@ -43,21 +43,13 @@ def test_missing_frames_and_channels_differ_from_dark_ones(tmp_path):
     assert np.isfinite(found).all() and not np.allclose(*found, atol=1e-4)
 
 
-def test_what_was_rarer_in_training_is_likelier_than_the_network_says(tmp_path):
-    rare = judge(saved(tmp_path)).log_likelihoods(moments())
-    equal = judge(saved(tmp_path, shares={"fused": 0.5, "rest": 0.5})).log_likelihoods(moments())
-    gained = (rare - equal)[:, 0] - (rare - equal)[:, 1]
-    assert np.allclose(gained, np.log(4))
-
-
 def test_a_higher_temperature_brings_the_classes_nearer(tmp_path):
-    even = {"shares": {"fused": 0.5, "rest": 0.5}}
-    cool = np.diff(judge(saved(tmp_path, **even)).log_likelihoods(moments()), axis=1)
-    warm = np.diff(judge(saved(tmp_path, **even, temperature=2.0)).log_likelihoods(moments()), axis=1)
+    cool = np.diff(judge(saved(tmp_path)).log_likelihoods(moments()), axis=1)
+    warm = np.diff(judge(saved(tmp_path, temperature=2.0)).log_likelihoods(moments()), axis=1)
     assert np.allclose(cool, 2 * warm)
 
 
-@pytest.mark.parametrize("facts", [{"told": ["normal_y"]}, {"shares": {"fused": 1.0}}, {"temperature": None}])
+@pytest.mark.parametrize("facts", [{"told": ["normal_y"]}, {"temperature": None}])
 def test_weights_made_for_something_else_are_refused_in_one_line(tmp_path, facts):
     with pytest.raises(InputError, match="train events"):
         judge(saved(tmp_path, **facts))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,13 +7,16 @@ import pytest
 from exovision.errors import InputError, SettingsError
 from exovision.events.examples import NUMBERS
 from exovision.events.weighing import CLASSES, REST
-from exovision.training.event_evaluation import evaluate_events, fusion_figures, model_scores
+from exovision.nets import weights
+from exovision.training.event_evaluation import agreement, evaluate_events, fusion_figures, model_scores
 from exovision.training.event_examples import EventExamples, join, read_examples, write_examples
 from exovision.training.events import (
     EventTraining,
     _batches,
+    from_reviews,
     kept_apart,
     learn,
+    logits_of,
     simulated_examples,
     train_events,
     turned_moment,
@@ -97,11 +101,48 @@ def test_a_class_without_examples_is_an_error():
         learn(made(["fused", "hemifused", REST]), SMALL, device="cpu")
 
 
+def test_a_network_learns_likelihoods_however_often_a_class_is_drawn():
+    rng = np.random.default_rng(0)
+    drawn = [made(["fused", REST, "hemifused", "kiss_and_run"] * 10), made(["fused"] * 160)]
+    examples = join(drawn)
+    examples.pictures[:, -1, 0, 2] = rng.normal(size=len(examples))  # A number that says nothing.
+    network, _ = learn(examples, EventTraining(**{**SMALL.__dict__, "steps": 300, "batch": 64}), device="cpu")
+    likely = logits_of(network, examples).mean(axis=0)
+    assert abs(likely[0] - likely[-1]) < 0.5  # Drawn 17 times as often, which would be 2.8.
+
+
+def test_training_goes_on_from_known_weights_without_examples_of_every_class(tmp_path):
+    blind = made(list(CLASSES) * 8)
+    blind.pictures[:, -1, 0, 2] = np.random.default_rng(0).choice([-1, 1], len(blind))
+    first, facts = learn(blind, SMALL, device="cpu")
+    weights.save(first, tmp_path / "w.safetensors", facts)
+    rest, fused = made([REST] * 8), made(["fused"] * 8)
+    rest.pictures[:, -1, 0, 2], fused.pictures[:, -1, 0, 2] = 1, -1
+    reviews = replace(from_reviews(tmp_path / "w.safetensors"), steps=60, learning_rate=2e-2, averaging=0.0)
+    second, _ = learn(join([rest, fused]), reviews, device="cpu")
+    assert second.widths == (4, 4, 4)
+    gain = [logits_of(second, part) - logits_of(first, part) for part in (rest, fused)]
+    said = [(part[:, 0] - part[:, -1]).mean() for part in gain]
+    assert said[1] > said[0] + 1  # What told them apart was learned.
+
+
+def test_what_a_person_said_is_compared_at_the_prior_of_the_analysis():
+    class Sure:
+        def log_likelihoods(self, pictures):
+            return np.array([[3.0, 0, 0, 0], [9.0, 0, 0, 0], [0, 0, 0, 0.0]])
+
+    found = agreement(Sure(), made(["fused", "fused", REST]), fusion_prior=0.01)
+    assert found["right"] == pytest.approx(2 / 3) and found["moments"] == 3
+    first = 0.01 * np.exp(3) / (0.01 * (np.exp(3) + 2) + 0.97)
+    second = 0.01 * np.exp(9) / (0.01 * (np.exp(9) + 2) + 0.97)
+    assert found["probability"] == pytest.approx((first + second + 0.97) / 3)
+
+
 def test_training_writes_weights_that_can_be_judged_with_and_is_repeatable(folder, examples, tmp_path):
     training = EventTraining(**{**SMALL.__dict__, "seed": 1})
     first = train_events(folder, training=training, device="cpu")
     record = json.loads(first.with_suffix(".json").read_text())
-    assert record["told"] == list(NUMBERS) and sum(record["shares"].values()) == pytest.approx(1)
+    assert record["told"] == list(NUMBERS) and record["temperature"] > 0
     figures = evaluate_events(first, folder, movies=0, sets=1, seed=-600, device="cpu")
     assert set(figures) == {"single moments, network", "single moments, models alone"}
     bytes_before = first.read_bytes()

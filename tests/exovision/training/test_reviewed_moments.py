@@ -1,40 +1,27 @@
+import shutil
+
 import numpy as np
 import pytest
 
-import exovision
 from exovision.curation.annotations import FILE, write_annotations
 from exovision.curation.events import accept_event, delete_event, relabel_event
 from exovision.errors import InputError
 from exovision.events.examples import NUMBERS, ROLES
 from exovision.events.weighing import CLASSES
-from exovision.io.labels_source import open_labels
-from exovision.io.results import open_result
+from exovision.io.results import movie_folders, open_result
 from exovision.nets import weights
 from exovision.nets.shipped import weights_used
 from exovision.nets.training import fresh_fates
 from exovision.pipeline import reanalyse
 from exovision.records import Given
-from exovision.simulation.movie import simulate, write
-from exovision.simulation.scene import load_scene
-from exovision.training.event_examples import join
 from exovision.training.reviewed_moments import reviewed_moments
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """The results of a short burst in which many dockings end."""
-    folder = tmp_path_factory.mktemp("reviewed")
-    scene = load_scene("fates")
-    imaging = scene.imaging.model_copy(update={"frames": 90, "shape_px": (160, 160)})
-    cells = scene.cells.model_copy(update={"count": 2})
-    exosomes = scene.exosomes.model_copy(update={"dwell_long_s": 3.0, "dockings_per_cell_hour": 6000.0})
-    changed = scene.model_copy(update={"imaging": imaging, "cells": cells, "exosomes": exosomes})
-    write(simulate(changed, seed=11), folder)
-    movie = exovision.read(folder / "movie.ome.tif")
-    labels = open_labels(folder / "truth" / "cell_labels.ome.tif", movie)
-    settings = exovision.Settings.from_mapping({"events": {"docked_min_s": 1.0, "chemistry": "lipid_dye"}})
-    exovision.analyse(movie, settings, labels=labels, device="cpu").save(folder / "out" / "movie")
-    return folder / "out"
+@pytest.fixture
+def results(burst, tmp_path):
+    """A copy of the results of a short burst, to review."""
+    shutil.copytree(burst, tmp_path / "out")
+    return tmp_path / "out"
 
 
 def endings(stored):
@@ -46,7 +33,7 @@ def endings(stored):
 
 def review(results, stored, annotations):
     write_annotations(annotations, results / "movie" / FILE, n_spots=len(stored.spots))
-    return join(reviewed_moments(results))
+    return reviewed_moments(movie_folders(results))
 
 
 def test_what_was_accepted_and_relabelled_becomes_examples_and_the_last_word_counts(results):
@@ -74,18 +61,18 @@ def test_a_docking_that_was_denied_is_an_example_of_the_rest(results):
 def test_results_that_nobody_reviewed_are_an_error_that_says_what_to_do(results):
     (results / "movie" / FILE).unlink(missing_ok=True)
     with pytest.raises(InputError, match="review the ends of dockings"):
-        reviewed_moments(results)
+        reviewed_moments(movie_folders(results))
 
 
-def test_a_movie_that_is_gone_is_named(results, tmp_path):
+def test_a_movie_that_is_gone_is_named(burst, results, tmp_path):
     stored = open_result(results / "movie")
     accepted = accept_event(stored.spots, endings(stored)[0])
     write_annotations([accepted], results / "movie" / FILE, n_spots=len(stored.spots))
-    moved = results.parent / "movie.ome.tif"
+    moved = burst.parent / "movie.ome.tif"
     moved.rename(tmp_path / "elsewhere.tif")
     try:
         with pytest.raises(InputError, match="the movie is needed to learn from it"):
-            reviewed_moments(results)
+            reviewed_moments(movie_folders(results))
     finally:
         (tmp_path / "elsewhere.tif").rename(moved)
 
@@ -93,9 +80,9 @@ def test_a_movie_that_is_gone_is_named(results, tmp_path):
 def test_a_network_that_the_settings_name_weighs_the_fates_and_is_recorded(results, tmp_path):
     stored = open_result(results / "movie")
     path = tmp_path / "w.safetensors"
-    facts = {"told": list(NUMBERS), "temperature": 1.0, "shares": dict.fromkeys(CLASSES, 0.25)}
+    facts = {"told": list(NUMBERS), "temperature": 1.0}
     weights.save(fresh_fates(CLASSES, len(NUMBERS), len(ROLES), (4, 4, 4), 8, 0), path, facts)
-    events = stored.settings.events.model_copy(update={"weights": str(path)})
+    events = stored.settings.events.model_copy(update={"network": "embedded", "weights": str(path)})
     settings = stored.settings.model_copy(update={"events": events})
     given = Given(labels=stored.labels, spots=stored.spots)
     result = reanalyse(stored.movie, settings, given, device="cpu")
