@@ -7,15 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from skimage.measure import regionprops_table
 
 from exovision import schema
 from exovision.calibration import px2_to_um2, px_to_um
+from exovision.numerics.regions import find_regions, mean_by_region, measure_shapes
 
 TRIMMED_ROLES = ("annexin", "caspase", "pi")
 """Stains of which the light of vesicles and debris on a cell must not count as the cell's."""
 KEPT_SHARE = 0.9
-PROPERTIES = ("label", "bbox", "centroid", "area", "perimeter", "eccentricity", "solidity")
 
 
 def measure(
@@ -45,40 +44,31 @@ def measure(
         `skimage.measure.regionprops` defines them; and for stains of death `trimmed_<role>`, the mean of the
         darkest 90 % of a cell's pixels. `state` is unknown.
     """
-    props = regionprops_table(labels, properties=PROPERTIES)
-    ids = np.asarray(props["label"], dtype=np.int64)
-    bottom, right = labels.shape
+    regions = find_regions(labels)
+    shapes = measure_shapes(labels, regions)
     table = pd.DataFrame(
         {
             "frame": frame,
             "time_s": time_s,
-            "cell_id": ids,
-            "y_um": px_to_um(props["centroid-0"], pixel_size_um),
-            "x_um": px_to_um(props["centroid-1"], pixel_size_um),
-            "area_um2": px2_to_um2(props["area"], pixel_size_um),
-            "perimeter_um": px_to_um(props["perimeter"], pixel_size_um),
-            "eccentricity": props["eccentricity"],
-            "solidity": props["solidity"],
-            "touches_border": (props["bbox-0"] == 0)
-            | (props["bbox-1"] == 0)
-            | (props["bbox-2"] == bottom)
-            | (props["bbox-3"] == right),
+            "cell_id": regions.ids,
+            "y_um": px_to_um(regions.centre_px[:, 0], pixel_size_um),
+            "x_um": px_to_um(regions.centre_px[:, 1], pixel_size_um),
+            "area_um2": px2_to_um2(regions.area_px.astype(np.float64), pixel_size_um),
+            "perimeter_um": px_to_um(shapes.perimeter_px, pixel_size_um),
+            "eccentricity": shapes.eccentricity,
+            "solidity": shapes.solidity,
+            "touches_border": regions.touches_border(labels.shape),
             "state": "unknown",
             **{
-                f"mean_{role.replace(':', '_')}": _means(labels, image, ids) for role, image in images.items()
+                f"mean_{role.replace(':', '_')}": mean_by_region(labels, image, regions)
+                for role, image in images.items()
             },
-            **_trimmed(labels, {role: images[role] for role in TRIMMED_ROLES if role in images}, ids.size),
+            **_trimmed(
+                labels, {role: images[role] for role in TRIMMED_ROLES if role in images}, regions.ids.size
+            ),
         }
     )
     return schema.conform(table, schema.CELLS)
-
-
-def _means(
-    labels: NDArray[np.int32], image: NDArray[np.float32], ids: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    sums = np.bincount(labels.ravel(), weights=image.ravel())
-    means: NDArray[np.float64] = sums[ids] / np.bincount(labels.ravel())[ids]
-    return means
 
 
 def _trimmed(

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from skimage.draw import polygon
 
 from exovision.numerics.contours import smooth_closed, trace_regions
+from exovision.numerics.polygons import fill_polygon
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ def snap_to_membrane(
     onto = [(cell, outline) for cell, outline in moved.items() if outline is not None]
     snapped = np.where(np.isin(labels, [cell for cell, _ in onto]), 0, labels).astype(np.int32)
     for cell, outline in sorted(onto, key=lambda one: -areas[one[0]]):
-        snapped[polygon(outline[:, 0], outline[:, 1], labels.shape)] = cell
+        fill_polygon(snapped, outline, cell)
     return snapped
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from exovision import schema
+from exovision.numerics.regions import Regions, find_regions
 from exovision.settings import CellSettings
 
 NEAR_RADII = 1.0
@@ -22,7 +24,7 @@ class _Seen:
 
     first: int
     last: int
-    pixels: NDArray[np.int64]
+    area_px: int
     centre: NDArray[np.float64]
     at_border: bool
     born_at_start: bool
@@ -46,6 +48,7 @@ class CellTracker:
         self.pixel_size_um = pixel_size_um
         self.keep_ids = keep_ids
         self._cells: dict[int, _Seen] = {}
+        self._shapes: dict[int, tuple[tuple[slice, slice], NDArray[np.bool_]]] = {}
         self._first_frame: int | None = None
         self._last_frame = -1
         self._next = 1
@@ -67,16 +70,14 @@ class CellTracker:
         """
         if self._first_frame is None:
             self._first_frame = frame
-        found = _objects(labels)
-        ids = {old: old for old in found} if self.keep_ids else self._match(found, labels.shape, frame)
-        for old, pixels in found.items():
-            self._record(ids[old], pixels, labels.shape, frame)
+        found = find_regions(labels)
+        ids = found.ids.tolist() if self.keep_ids else self._match(found, labels, frame)
+        self._record(ids, found, labels, frame)
         self._last_frame = frame
         if self.keep_ids:
             return labels
         lookup = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int32)
-        for old, new in ids.items():
-            lookup[old] = new
+        lookup[found.ids] = ids
         return lookup[labels]
 
     def tracks(self) -> pd.DataFrame:
@@ -98,63 +99,55 @@ class CellTracker:
             return "movie_end"
         return "left_field" if cell.at_border else "track_lost"
 
-    def _match(
-        self, found: dict[int, NDArray[np.int64]], shape: tuple[int, ...], frame: int
-    ) -> dict[int, int]:
+    def _match(self, found: Regions, labels: NDArray[np.int32], frame: int) -> list[int]:
+        """Return the lasting id of each region."""
         alive = {
-            cell_id: cell
-            for cell_id, cell in self._cells.items()
-            if frame - cell.last <= self.settings.max_gap_frames + 1
+            cell_id: self._cells[cell_id]
+            for cell_id in sorted(self._shapes)
+            if frame - self._cells[cell_id].last <= self.settings.max_gap_frames + 1
         }
-        scores = np.array(
-            [[self._score(pixels, cell, shape) for cell in alive.values()] for pixels in found.values()]
-        ).reshape(len(found), len(alive))
+        self._shapes = {cell_id: self._shapes[cell_id] for cell_id in alive}
+        known = list(alive)
+        scores = self._scores(found, list(alive.values()), self._shared(found, labels))
         rows, columns = linear_sum_assignment(-scores)
-        old, known = list(found), list(alive)
-        ids = {old[r]: known[c] for r, c in zip(rows, columns) if scores[r, c] > 0}
-        for name in old:
-            if name not in ids:
-                ids[name] = self._next
-                self._next += 1
-        return ids
+        ids = {int(row): known[column] for row, column in zip(rows, columns) if scores[row, column] > 0}
+        fresh = count(self._next)
+        named = [ids[row] if row in ids else next(fresh) for row in range(found.ids.size)]
+        self._next = next(fresh)
+        return named
 
-    def _score(self, pixels: NDArray[np.int64], cell: _Seen, shape: tuple[int, ...]) -> float:
+    def _shared(self, found: Regions, labels: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return how many pixels each region shares with each cell as last seen, shape (N, M)."""
+        n = int(labels.max(initial=0)) + 1
+        columns = [np.bincount(labels[box][mask], minlength=n) for box, mask in self._shapes.values()]
+        return np.array(columns, dtype=np.int64).reshape(-1, n).T[found.ids]
+
+    def _scores(self, found: Regions, alive: list[_Seen], shared: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return 1 + IoU for overlapping cells, less than 1 for cells merely near, 0 for different ones."""
-        centre = _centre(pixels, shape)
-        distance = float(np.hypot(*(centre - cell.centre)))
-        radius = float(np.sqrt(max(pixels.size, cell.pixels.size) / np.pi))
-        if distance > 3 * radius:
-            return 0.0
-        shared = np.intersect1d(pixels, cell.pixels, assume_unique=True).size
-        iou = shared / (pixels.size + cell.pixels.size - shared)
-        if iou >= self.settings.min_overlap:
-            return 1.0 + iou
-        alike = min(pixels.size, cell.pixels.size) / max(pixels.size, cell.pixels.size)
-        return 0.5 * alike * (1 - distance / (NEAR_RADII * radius)) if distance < NEAR_RADII * radius else 0.0
+        areas = np.array([cell.area_px for cell in alive], dtype=np.int64)
+        centres = np.array([cell.centre for cell in alive]).reshape(-1, 2)
+        steps = found.centre_px[:, None] - centres
+        distance = np.hypot(steps[..., 0], steps[..., 1])
+        larger = np.maximum(found.area_px[:, None], areas)
+        radius = np.sqrt(larger / np.pi)
+        iou = shared / (found.area_px[:, None] + areas - shared)
+        alike = np.minimum(found.area_px[:, None], areas) / larger
+        near = 0.5 * alike * np.maximum(1 - distance / (NEAR_RADII * radius), 0)
+        overlaps = (iou >= self.settings.min_overlap) & (distance <= 3 * radius)
+        return np.where(overlaps, 1 + iou, near)
 
-    def _record(self, cell_id: int, pixels: NDArray[np.int64], shape: tuple[int, ...], frame: int) -> None:
-        y, x = np.unravel_index(pixels, shape)
-        border = bool(((y == 0) | (x == 0) | (y == shape[0] - 1) | (x == shape[1] - 1)).any())
-        before = self._cells.get(cell_id)
-        self._cells[cell_id] = _Seen(
-            first=before.first if before else frame,
-            last=frame,
-            pixels=pixels,
-            centre=_centre(pixels, shape),
-            at_border=border,
-            born_at_start=before.born_at_start if before else frame == self._first_frame,
-        )
-
-
-def _objects(labels: NDArray[np.int32]) -> dict[int, NDArray[np.int64]]:
-    """Return the sorted flat pixel numbers of each label."""
-    flat = labels.ravel()
-    inside = np.flatnonzero(flat)
-    order = np.argsort(flat[inside], kind="stable")
-    values, starts = np.unique(flat[inside][order], return_index=True)
-    return {int(v): part for v, part in zip(values, np.split(inside[order], starts[1:]))}
-
-
-def _centre(pixels: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    y, x = np.unravel_index(pixels, shape)
-    return np.array([y.mean(), x.mean()])
+    def _record(self, ids: list[int], found: Regions, labels: NDArray[np.int32], frame: int) -> None:
+        border = found.touches_border(labels.shape)
+        for k, cell_id in enumerate(ids):
+            before = self._cells.get(cell_id)
+            self._cells[cell_id] = _Seen(
+                first=before.first if before else frame,
+                last=frame,
+                area_px=int(found.area_px[k]),
+                centre=found.centre_px[k],
+                at_border=bool(border[k]),
+                born_at_start=before.born_at_start if before else frame == self._first_frame,
+            )
+            if not self.keep_ids:
+                box = found.box(k)
+                self._shapes[cell_id] = box, labels[box] == found.ids[k]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from exovision.numerics.contours import trace_regions
@@ -36,6 +37,41 @@ def label_polygons(
     """
     traced = trace_regions(np.pad(labels, 1))
     return {label: _thin(points - 1, tolerance_px) for label, points in traced.items()}
+
+
+def fill_polygon(labels: NDArray[np.int32], vertices: NDArray[np.float64], value: int) -> None:
+    """Write a value into the pixels of an image whose centres lie inside a closed polygon.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (Y, X)
+        Changed in place.
+    vertices : ndarray of shape (N, 2)
+        (y, x) in px, closed without repeating the first; may reach beyond the image. Where it crosses itself,
+        what it goes around twice is outside.
+    value : int
+    """
+    _fill(labels, np.ascontiguousarray(vertices, dtype=np.float64), value)
+
+
+@njit(cache=True, nogil=True)
+def _fill(labels, vertices, value):  # type: ignore[no-untyped-def]
+    height, width = labels.shape
+    first, last = vertices[:, 0].min(), vertices[:, 0].max()
+    for y in range(max(0, int(np.ceil(first))), min(height - 1, int(np.floor(last))) + 1):
+        crossings = np.empty(len(vertices))
+        n = 0
+        for i in range(len(vertices)):
+            y0, x0 = vertices[i - 1]
+            y1, x1 = vertices[i]
+            if (y0 > y) != (y1 > y):
+                crossings[n] = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
+                n += 1
+        crossings[:n].sort()
+        for k in range(0, n - 1, 2):
+            begin, end = max(0.0, np.ceil(crossings[k])), min(width - 1.0, np.floor(crossings[k + 1]))
+            for x in range(int(begin), int(end) + 1):
+                labels[y, x] = value
 
 
 def centroid(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
