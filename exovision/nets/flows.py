@@ -18,6 +18,9 @@ STEPS_PER_DIAMETER = 3.0
 """Euler steps of the decoding per cell diameter: a pixel on the rim needs half a diameter at unit speed."""
 
 
+_ABREAST, _UNWATCHED, _STILL_PX = 32, 8, np.float32(1e-3)
+
+
 def flow_targets(labels: NDArray[np.int32]) -> NDArray[np.float32]:
     """Compute the unit flows that lead from every pixel to the centre of its cell.
 
@@ -40,23 +43,41 @@ def flow_targets(labels: NDArray[np.int32]) -> NDArray[np.float32]:
     flows = np.zeros((2, *labels.shape), dtype=np.float32)
     for index, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is not None:
-            inside = labels[box] == index
-            flows[(slice(None), *box)][:, inside] = _flows_of_one(np.pad(inside, 1))[:, 1:-1, 1:-1][:, inside]
+            _add_flows(np.pad(labels[box] == index, 1), flows[(slice(None), *box)])
     return flows
 
 
-def _flows_of_one(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
-    y, x = np.nonzero(inside)
-    nearest = int(np.argmin((y - y.mean()) ** 2 + (x - x.mean()) ** 2))
-    heat = _diffuse(inside, int(y[nearest]), int(x[nearest]), 2 * sum(inside.shape))
-    flow = np.zeros((2, *inside.shape))
-    flow[0, 1:-1] = heat[2:] - heat[:-2]
-    flow[1, :, 1:-1] = heat[:, 2:] - heat[:, :-2]
-    length: NDArray[np.float64] = flow / np.maximum(np.hypot(flow[0], flow[1]), 1e-60)
-    return length
+@njit(cache=True, nogil=True)
+def _add_flows(inside, flows):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write the flows of one cell, given with a margin of 1 px, into its part of the image."""
+    y0, x0 = _middle(inside)
+    heat = _diffuse(inside, y0, x0, 2 * (inside.shape[0] + inside.shape[1]))
+    for y in range(1, inside.shape[0] - 1):
+        for x in range(1, inside.shape[1] - 1):
+            if inside[y, x]:
+                down, right = heat[y + 1, x] - heat[y - 1, x], heat[y, x + 1] - heat[y, x - 1]
+                length = max(np.hypot(down, right), 1e-60)
+                flows[0, y - 1, x - 1], flows[1, y - 1, x - 1] = down / length, right / length
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
+def _middle(inside):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the pixel of a cell that is nearest to its centre."""
+    n, y_sum, x_sum = 0, 0, 0
+    for y in range(inside.shape[0]):
+        for x in range(inside.shape[1]):
+            if inside[y, x]:
+                n, y_sum, x_sum = n + 1, y_sum + y, x_sum + x
+    best, y0, x0 = np.inf, 0, 0
+    for y in range(inside.shape[0]):
+        for x in range(inside.shape[1]):
+            away = (y - y_sum / n) ** 2 + (x - x_sum / n) ** 2
+            if inside[y, x] and away < best:
+                best, y0, x0 = away, y, x
+    return y0, x0
+
+
+@njit(cache=True, nogil=True)
 def _diffuse(
     inside: NDArray[np.bool_], y0: int, x0: int, steps: int
 ) -> NDArray[np.float64]:  # pragma: no cover
@@ -104,21 +125,57 @@ def decode(
         0 is background, cells are 1, 2, ….
     """
     import torch
-    from cellpose import dynamics
+    from cellpose import dynamics, utils
 
-    if not (logit > 0).any():
+    inside = logit > 0
+    if not inside.any():
         return np.zeros(logit.shape, dtype=np.int32)
+    steps = max(20, round(STEPS_PER_DIAMETER * diameter_px))
+    at = np.nonzero(inside)
+    ends = _follow(np.pad(flows * inside / np.float32(FLOW_SCALE), [(0, 0), (1, 1), (1, 1)]), np.stack(at), steps)
     with _quiet():
-        labels = dynamics.compute_masks(
-            flows,
-            logit,
-            niter=max(20, round(STEPS_PER_DIAMETER * diameter_px)),
-            flow_threshold=None,
-            min_size=min_area_px,
-            max_size_fraction=1.0,
-            device=torch.device("cpu"),
-        ).astype(np.int32)
+        found = dynamics.get_masks_torch(torch.from_numpy(ends).int(), at, logit.shape, max_size_fraction=1.0)
+    labels = utils.fill_holes_and_remove_small_masks(found, min_size=min_area_px).astype(np.int32)
     return _without_inconsistent(labels, flows / FLOW_SCALE, max_flow_error)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _follow(flows, starts, steps):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return where pixels (2, N) get to, (y, x) in px, by Euler steps along flows with a margin of 1 px.
+
+    Interpolation is that of `torch.nn.functional.grid_sample` as Cellpose calls it. Pixels are followed side
+    by side, and no further once none of `_ABREAST` has moved by `_STILL_PX` in `_UNWATCHED` steps.
+    """
+    zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
+    height, width = flows.shape[1] - 2, flows.shape[2] - 2
+    bottom, right, stride = np.float32(height - 1), np.float32(width - 1), np.int32(width + 2)
+    y_scale, x_scale = np.float32(height / (height - 1)), np.float32(width / (width - 1))
+    downs, rights = flows[0].ravel(), flows[1].ravel()
+    ends = np.empty(starts.shape, dtype=np.float32)
+    for first in range(0, starts.shape[1], _ABREAST):
+        stop = min(first + _ABREAST, starts.shape[1])
+        ends[:, first:stop] = starts[:, first:stop]
+        y, x = ends[0, first:stop], ends[1, first:stop]
+        before = np.full((2, stop - first), -np.inf, dtype=np.float32)
+        for step in range(steps):
+            if step % _UNWATCHED == 0:
+                if np.abs(ends[:, first:stop] - before).max() < _STILL_PX:
+                    break
+                before = ends[:, first:stop].copy()
+            for i in range(len(y)):
+                v, u = y[i] * y_scale + half, x[i] * x_scale + half
+                row, column = np.int32(v), np.int32(u)
+                below, beside = v - np.float32(row), u - np.float32(column)
+                upper, lower = (one - below) * (one - beside), below * (one - beside)
+                upper_right, lower_right = (one - below) * beside, below * beside
+                k = row * stride + column
+                down = upper * downs[k] + upper_right * downs[k + 1]
+                down += lower * downs[k + stride] + lower_right * downs[k + stride + 1]
+                along = upper * rights[k] + upper_right * rights[k + 1]
+                along += lower * rights[k + stride] + lower_right * rights[k + stride + 1]
+                y[i] = min(max(y[i] + down, zero), bottom)
+                x[i] = min(max(x[i] + along, zero), right)
+    return ends
 
 
 def _without_inconsistent(
