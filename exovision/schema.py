@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -200,12 +202,17 @@ def conform(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
 def _column(table: pd.DataFrame, name: str, dtype: Any) -> Any:
     import pandas as pd
 
+    kind = pd.api.types.pandas_dtype(dtype)
     if name not in table:
-        return pd.Series(float("nan") if dtype == FLOAT else pd.NA, index=table.index, dtype=dtype)
+        if dtype == FLOAT:
+            return np.full(len(table), np.nan)
+        return pd.array([pd.NA] * len(table), dtype=kind)
     column: Any = table[name]
+    if column.dtype == kind:
+        return column
     if dtype == FLOAT:
         column = pd.to_numeric(column, errors="coerce")
-    return column.astype(dtype)
+    return column.astype(kind)
 
 
 def empty(columns: Mapping[str, str]) -> pd.DataFrame:

@@ -75,6 +75,8 @@ def _trimmed(
     labels: NDArray[np.int32], images: Mapping[str, NDArray[np.float32]], n_cells: int
 ) -> dict[str, NDArray[np.float64]]:
     """Return the mean of the darkest pixels of each cell, by ascending id, per channel."""
+    if not images:
+        return {}
     inside = np.flatnonzero(labels)
     order = inside[np.argsort(labels.ravel()[inside], kind="stable")]
     starts = np.flatnonzero(np.diff(labels.ravel()[order], prepend=0))

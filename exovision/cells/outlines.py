@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numba import njit
 from numpy.typing import NDArray
 
 from exovision.calibration import px2_to_um2, px_to_um, um_to_px
@@ -264,31 +265,35 @@ def zone_areas_um2(
         cell, and so is counted once; pixels at a limit count in part.
     """
     distance, other = label_distance(labels)
-    near = distance < um_to_px(max(band_um, ring_outer_um), pixel_size_um) + 1.5
-    inside = labels[near] > 0
-    owner = np.where(inside, labels[near], other[near])
-    gap = (distance[near] - _EDGE_PX).astype(np.float64)
-    band_px, inner_px, outer_px = (
-        um_to_px(limit, pixel_size_um) for limit in (band_um, ring_inner_um, ring_outer_um)
-    )
-    zones = {
-        "band_um2": _part_below(gap, band_px),
-        "ring_um2": (_part_below(gap, outer_px) - _part_below(gap, inner_px)) * ~inside,
-    }
-    ids = np.unique(labels[labels > 0])
-    areas = {
-        name: np.bincount(owner, weights=zone, minlength=int(ids.max(initial=0)) + 1)[ids]
-        for name, zone in zones.items()
-    }
+    limits = np.array([um_to_px(limit, pixel_size_um) for limit in (band_um, ring_inner_um, ring_outer_um)])
+    labels = np.ascontiguousarray(labels, dtype=np.int32)
+    sums, present = _zone_sums(labels, distance, other, limits, int(labels.max(initial=0)) + 1)
+    ids = np.flatnonzero(present)
     return pd.DataFrame(
         {
             "cell_id": pd.array(ids, dtype="Int64"),
-            **{name: px2_to_um2(area.astype(np.float64), pixel_size_um) for name, area in areas.items()},
+            "band_um2": px2_to_um2(sums[ids, 0], pixel_size_um),
+            "ring_um2": px2_to_um2(sums[ids, 2] - sums[ids, 1], pixel_size_um),
         }
     )
 
 
-def _part_below(gap_px: NDArray[np.float64], limit_px: float) -> NDArray[np.float64]:
-    """Return the part of each pixel that is nearer to the edge than the limit."""
-    part: NDArray[np.float64] = np.clip(limit_px - gap_px + 0.5, 0, 1)
-    return part
+@njit(cache=True, nogil=True)
+def _zone_sums(labels, distance, other, limits, n):  # type: ignore[no-untyped-def]
+    """Return for each label the area within each limit, the first on both sides of its edge, and if it is there.
+
+    A pixel counts by the part of it that is nearer to the edge than the limit.
+    """
+    sums, present = np.zeros((n, 3)), np.zeros(n, dtype=np.bool_)
+    furthest = limits.max() + 1.5
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            inside = labels[y, x] > 0
+            if inside:
+                present[labels[y, x]] = True
+            if distance[y, x] < furthest:
+                owner = labels[y, x] if inside else other[y, x]
+                gap = distance[y, x] - _EDGE_PX
+                for zone in range(1 if inside else 3):
+                    sums[owner, zone] += min(max(limits[zone] - gap + 0.5, 0.0), 1.0)
+    return sums, present

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import cv2
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
-from skimage.filters import difference_of_gaussians
 from skimage.registration import phase_cross_correlation
 
 UPSAMPLING = 20
@@ -13,6 +16,8 @@ ANCHOR_FRAMES = 20
 NOISE_QUALITY = 30.0
 """Correlation, times the side of the image in px, that unrelated images reach at their best shift."""
 BANDPASS_PX = (1.0, 8.0)
+TRUNCATE = 4.0
+"""Standard deviations at which the filters' kernels end."""
 
 
 class DriftEstimator:
@@ -34,7 +39,7 @@ class DriftEstimator:
         self.notes: list[str] = []
         self._drift: list[NDArray[np.float64]] = []
         self._quality: list[float] = []
-        self._anchor: NDArray[np.float32] | None = None
+        self._anchor: tuple[NDArray[np.float32], NDArray[np.complex64]] | None = None
         self._anchor_frame = 0
         self._anchor_drift = np.zeros(2)
 
@@ -69,33 +74,53 @@ class DriftEstimator:
     def _register(
         self, image: NDArray[np.float32], frame: int, previous: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], float]:
+        spectrum = scipy.fft.fft2(image)
         if self._anchor is None:
-            self._set_anchor(image, frame, previous)
+            self._set_anchor((image, spectrum), frame, previous)
             return previous, 1.0
+        anchor, anchor_spectrum = self._anchor
         shift, _, _ = phase_cross_correlation(
-            self._anchor, image, upsample_factor=UPSAMPLING, normalization=None
+            anchor_spectrum, spectrum, space="fourier", upsample_factor=UPSAMPLING, normalization=None
         )
-        quality = _agreement(self._anchor, image, shift)
+        quality = _agreement(anchor, image, shift)
         if quality < NOISE_QUALITY / np.sqrt(image.size):
             self.notes.append(f"frame {frame} could not be registered; the drift before it is kept")
-            self._set_anchor(image, frame, previous)
+            self._set_anchor((image, spectrum), frame, previous)
             return previous, 0.0
         drift = self._anchor_drift - np.asarray(shift, dtype=np.float64)
         if frame - self._anchor_frame >= ANCHOR_FRAMES:
-            self._set_anchor(image, frame, drift)
+            self._set_anchor((image, spectrum), frame, drift)
         return drift, quality
 
-    def _set_anchor(self, image: NDArray[np.float32], frame: int, drift: NDArray[np.float64]) -> None:
-        self._anchor, self._anchor_frame, self._anchor_drift = image, frame, drift
+    def _set_anchor(
+        self,
+        anchor: tuple[NDArray[np.float32], NDArray[np.complex64]],
+        frame: int,
+        drift: NDArray[np.float64],
+    ) -> None:
+        self._anchor, self._anchor_frame, self._anchor_drift = anchor, frame, drift
 
 
 def _prepare(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Keep structures of the size of spots and membranes and soften their range."""
-    band = difference_of_gaussians(image, *BANDPASS_PX)
+    fine, coarse = (_smooth(image, sigma) for sigma in BANDPASS_PX)
+    band = fine - coarse
     scale = float(np.median(np.abs(band))) or float(band.std()) or 1.0
-    window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1])) ** 0.25
-    soft: NDArray[np.float32] = (np.arcsinh(np.maximum(band, 0) / (5 * scale)) * window).astype(np.float32)
+    soft: NDArray[np.float32] = np.arcsinh(np.maximum(band, 0) / np.float32(5 * scale)) * _window(image.shape)
     return soft
+
+
+def _smooth(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    side = 2 * int(TRUNCATE * sigma_px + 0.5) + 1
+    blurred = cv2.GaussianBlur(image, (side, side), sigma_px, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _window(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return what fades an image out towards its border."""
+    window = np.outer(np.hanning(shape[0]), np.hanning(shape[1])) ** 0.25
+    return np.asarray(window, dtype=np.float32)
 
 
 def _agreement(anchor: NDArray[np.float32], image: NDArray[np.float32], shift: NDArray[np.float64]) -> float:
@@ -104,6 +129,8 @@ def _agreement(anchor: NDArray[np.float32], image: NDArray[np.float32], shift: N
     height, width = anchor.shape
     fixed = anchor[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
     moved = image[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
-    if fixed.size < 64 or not fixed.std() or not moved.std():
+    if fixed.size < 64:
         return 0.0
-    return float(np.corrcoef(fixed.ravel(), moved.ravel())[0, 1])
+    one, other = fixed - fixed.mean(), moved - moved.mean()
+    power = float(np.vdot(one, one)) * float(np.vdot(other, other))
+    return float(np.vdot(one, other)) / np.sqrt(power) if power > 0 else 0.0

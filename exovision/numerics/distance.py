@@ -178,35 +178,32 @@ def outline_distance(
 
 
 @njit(cache=True, nogil=True)
-def _row_pass(labels):  # type: ignore[no-untyped-def]
-    """For each pixel: px to the nearest other label in its row (inf if none) and that label."""
+def _down_pass(labels):  # type: ignore[no-untyped-def]
+    """For each pixel: px to the nearest other label in its column (inf if none) and that label."""
     height, width = labels.shape
-    distance = np.empty((height, width), dtype=np.float64)
+    distance = np.full((height, width), np.inf)
     other = np.zeros((height, width), dtype=np.int32)
-    for y in range(height):
-        last = np.inf
+    for y in range(1, height):
         for x in range(width):
-            changed = x > 0 and labels[y, x] != labels[y, x - 1]
-            last = 1.0 if changed else last + 1.0
-            distance[y, x] = last
-            if last < np.inf:
-                other[y, x] = labels[y, x - 1] if changed else other[y, x - 1]
-        last = np.inf
-        for x in range(width - 2, -1, -1):
-            changed = labels[y, x] != labels[y, x + 1]
-            last = 1.0 if changed else last + 1.0
-            if last < distance[y, x]:
-                distance[y, x] = last
-                other[y, x] = labels[y, x + 1] if changed else other[y, x + 1]
+            changed = labels[y, x] != labels[y - 1, x]
+            distance[y, x] = 1.0 if changed else distance[y - 1, x] + 1.0
+            other[y, x] = labels[y - 1, x] if changed else other[y - 1, x]
+    below, beyond = np.full(width, np.inf), np.zeros(width, dtype=np.int32)
+    for y in range(height - 2, -1, -1):
+        for x in range(width):
+            changed = labels[y, x] != labels[y + 1, x]
+            below[x] = 1.0 if changed else below[x] + 1.0
+            beyond[x] = labels[y + 1, x] if changed else beyond[x]
+            nearer = below[x] < distance[y, x]
+            distance[y, x] = below[x] if nearer else distance[y, x]
+            other[y, x] = beyond[x] if nearer else other[y, x]
     return distance, other
 
 
 @njit(cache=True, nogil=True)
-def _envelope(sites, heights, ids, first, stop, distance2, nearest):  # type: ignore[no-untyped-def]
-    """Write the lower envelope of the parabolas heights + (y - site)^2 into rows first to stop - 1."""
+def _envelope(sites, heights, ids, keep, begins, first, stop, distance, nearest):  # type: ignore[no-untyped-def]
+    """Write the lower envelope of the parabolas heights + (x - site)^2 into pixels first to stop - 1."""
     n = len(sites)
-    keep = np.empty(n, dtype=np.int64)
-    begins = np.empty(n)
     m = 0
     for i in range(n):
         begin = -np.inf
@@ -220,40 +217,39 @@ def _envelope(sites, heights, ids, first, stop, distance2, nearest):  # type: ig
         begins[m] = begin if m > 0 else -np.inf
         m += 1
     k = 0
-    for y in range(first, stop):
-        while k + 1 < m and begins[k + 1] < y:
+    for x in range(first, stop):
+        while k + 1 < m and begins[k + 1] < x:
             k += 1
         if m > 0:
             i = keep[k]
-            distance2[y] = heights[i] + (y - sites[i]) ** 2
-            nearest[y] = ids[i]
+            distance[x] = np.sqrt(heights[i] + (x - sites[i]) ** 2)
+            nearest[x] = ids[i]
 
 
 @njit(cache=True, nogil=True)
-def _column_pass(labels, rows, others):  # type: ignore[no-untyped-def]
+def _across_pass(labels, downs, others):  # type: ignore[no-untyped-def]
     height, width = labels.shape
-    distance2 = np.full((width, height), np.inf)
-    nearest = np.zeros((width, height), dtype=np.int32)
-    sites = np.empty(height + 2)
-    heights = np.empty(height + 2)
-    ids = np.empty(height + 2, dtype=np.int32)
-    for x in range(width):
+    distance = np.full((height, width), np.inf, dtype=np.float32)
+    nearest = np.zeros((height, width), dtype=np.int32)
+    sites, heights, begins = np.empty(width + 2), np.empty(width + 2), np.empty(width + 2)
+    ids, keep = np.empty(width + 2, dtype=np.int32), np.empty(width + 2, dtype=np.int64)
+    for y in range(height):
         first = 0
-        while first < height:
+        while first < width:
             stop = first + 1
-            while stop < height and labels[stop, x] == labels[first, x]:
+            while stop < width and labels[y, stop] == labels[y, first]:
                 stop += 1
             n = 0
-            for y in range(max(first - 1, 0), min(stop + 1, height)):
-                beyond = y < first or y >= stop
-                if beyond or rows[y, x] < np.inf:
-                    sites[n] = y
-                    heights[n] = 0.0 if beyond else rows[y, x] ** 2
+            for x in range(max(first - 1, 0), min(stop + 1, width)):
+                beyond = x < first or x >= stop
+                if beyond or downs[y, x] < np.inf:
+                    sites[n] = x
+                    heights[n] = 0.0 if beyond else downs[y, x] ** 2
                     ids[n] = labels[y, x] if beyond else others[y, x]
                     n += 1
-            _envelope(sites[:n], heights[:n], ids[:n], first, stop, distance2[x], nearest[x])
+            _envelope(sites[:n], heights, ids, keep, begins, first, stop, distance[y], nearest[y])
             first = stop
-    return distance2, nearest
+    return distance, nearest
 
 
 def label_distance(labels: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
@@ -280,6 +276,5 @@ def label_distance(labels: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDAr
     .. [1] Felzenszwalb P., Huttenlocher D., Theory of Computing 8, 415 (2012). DOI:10.4086/toc.2012.v008a019
     """
     labels = np.ascontiguousarray(labels, dtype=np.int32)
-    rows, others = _row_pass(labels)
-    distance2, nearest = _column_pass(labels, rows, others)
-    return np.sqrt(distance2.T).astype(np.float32), np.ascontiguousarray(nearest.T)
+    found: tuple[NDArray[np.float32], NDArray[np.int32]] = _across_pass(labels, *_down_pass(labels))
+    return found
