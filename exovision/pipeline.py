@@ -168,7 +168,7 @@ def preview(
     unjudged = settings.death.model_copy(update={"morphology": "none"})
     sweep = Sweep(movie, settings.model_copy(update={"death": unjudged}), Given(labels=labels), device)
     sweep.take(range(frame, frame + 1))
-    spots = schema.conform(_stack(sweep.spots), schema.SPOTS)
+    spots = schema.conform(sweep.spots.take(), schema.SPOTS)
     likely = spots["probability"] >= settings.exosomes.min_probability
     return Preview(
         labels=sweep.current,
@@ -193,7 +193,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
     spots = _linked(sweep, times_s)
     drift = _drift(sweep, spots)
     drift_px = np.array(drift["px"])
-    cells = sweep.morphology.join(schema.conform(_stack(sweep.cells), schema.CELLS))
+    cells = sweep.morphology.join(schema.conform(sweep.cells.take(), schema.CELLS))
     lineage = find_divisions(
         cells, sweep.tracker.tracks(), settings.cells, keep_ids=sweep.given.labels is not None
     )
@@ -211,7 +211,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         pixel_size_um=movie.pixel_size_um,
         settings=settings.events,
         exposure_s=settings.camera.exposure_s,
-        zone_areas=lineage.rename(_stack(sweep.zones, columns=("cell_id", "band_um2", "ring_um2"))),
+        zone_areas=lineage.rename(sweep.zones.take(("cell_id", "band_um2", "ring_um2"))),
         rulings=sweep.given.rulings,
         judge=judge,
     )
@@ -312,8 +312,7 @@ def _linked(sweep: Sweep, times_s: NDArray[np.float64]) -> pd.DataFrame:
     """Link the spots; those that are neither likely nor borne out by a track are dropped."""
     settings = sweep.settings
     columns = {**schema.SPOTS, **dict.fromkeys((*schema.MEMBRANE_FRAME, *schema.NEXT_CELL), schema.FLOAT)}
-    spots = schema.conform(_stack(sweep.spots), columns)
-    sweep.spots.clear()
+    spots = schema.conform(sweep.spots.take(), columns)
     if sweep.given.spots is not None:
         return spots
     spots["exosome_id"] = link(
@@ -361,11 +360,6 @@ def _follow(
         "notes": [bleaching.note],
     }
     return spots, exosomes, facts
-
-
-def _stack(tables: list[pd.DataFrame], columns: tuple[str, ...] = ()) -> pd.DataFrame:
-    filled = [table for table in tables if len(table)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(columns))
 
 
 def _diameter_um(segmenter: Segmenter | None, pixel_size_um: float) -> float | None:

@@ -32,8 +32,37 @@ Images = dict[str, dict[int, NDArray[np.float32]]]
 """Role to frame to image, of one chunk."""
 Item = TypeVar("Item")
 Read = TypeVar("Read")
+LOOSE_TABLES = 256
+"""Tables of one frame that are kept before they are joined: each takes some 10 kB more than its numbers do."""
 PREPARATION_FRAMES = 8
 """Exosome frames from which camera and PSF are estimated; fixed, so that results do not depend on chunks."""
+
+
+class GrowingTable:
+    """A table of which each frame adds some rows."""
+
+    def __init__(self) -> None:
+        self._joined: list[pd.DataFrame] = []
+        self._loose: list[pd.DataFrame] = []
+
+    def append(self, table: pd.DataFrame) -> None:
+        """Add the rows of a frame."""
+        self._loose.append(table)
+        if len(self._loose) >= LOOSE_TABLES:
+            self._joined.append(_joined(self._loose))
+            self._loose.clear()
+
+    def take(self, columns: tuple[str, ...] = ()) -> pd.DataFrame:
+        """Return all rows and forget them; without any, an empty table of these columns."""
+        table = _joined([*self._joined, *self._loose], columns)
+        self._joined.clear()
+        self._loose.clear()
+        return table
+
+
+def _joined(tables: list[pd.DataFrame], columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(columns))
 
 
 @dataclass
@@ -47,8 +76,8 @@ class Sweep:
     given : Given
         What need not be found because it is given.
     device : str
-    spots, cells, zones : list of DataFrame
-        One entry per frame that had any.
+    spots, cells, zones : GrowingTable
+        Rows in the order of the frames.
     warnings : list of str
     """
 
@@ -56,9 +85,9 @@ class Sweep:
     settings: Settings
     given: Given
     device: str
-    spots: list[pd.DataFrame] = field(default_factory=list)
-    cells: list[pd.DataFrame] = field(default_factory=list)
-    zones: list[pd.DataFrame] = field(default_factory=list)
+    spots: GrowingTable = field(default_factory=GrowingTable)
+    cells: GrowingTable = field(default_factory=GrowingTable)
+    zones: GrowingTable = field(default_factory=GrowingTable)
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -78,6 +107,7 @@ class Sweep:
         self.drift = DriftEstimator()
         self.outlines: Outlines | None = None
         self.current = np.zeros(movie.image_shape, dtype=np.int32)
+        self.centres = pd.DataFrame()
         self.detector = self._detector()
 
     def _segmenter(self) -> Segmenter | None:
@@ -206,15 +236,15 @@ class Sweep:
         self.current = self.tracker.update(labels, t)
         self.outlines = Outlines.from_labels(self.current, pixel_size_um=self.movie.pixel_size_um)
         role = self.cell_role or "exosome"
-        self.cells.append(
-            measure(
-                self.current,
-                images,
-                pixel_size_um=self.movie.pixel_size_um,
-                frame=t,
-                time_s=float(self.movie.role_times_s(role)[t]),
-            )
+        measured = measure(
+            self.current,
+            images,
+            pixel_size_um=self.movie.pixel_size_um,
+            frame=t,
+            time_s=float(self.movie.role_times_s(role)[t]),
         )
+        self.cells.append(measured)
+        self.centres = measured.set_index("cell_id")[["y_um", "x_um"]]
         self.morphology.take(t, self.current, images)
         events = self.settings.events
         self.zones.append(
@@ -255,7 +285,7 @@ class Sweep:
         if self.outlines is None:
             return placed
         there = self.outlines.place(spots[["y_px", "x_px"]].to_numpy())
-        centres = self.cells[-1].set_index("cell_id")[["y_um", "x_um"]].reindex(there.cell_id).to_numpy()
+        centres = self.centres.reindex(there.cell_id).to_numpy()
         beside: dict[str, Any] = dict(zip(schema.MEMBRANE_FRAME, (*there.normal.T, *centres.T)))
         beside |= dict(zip(schema.NEXT_CELL, (there.next_id, there.next_distance_um)))
         return placed.assign(

@@ -280,7 +280,7 @@ def zone_areas_um2(
 
 @njit(cache=True, nogil=True)
 def _zone_sums(labels, distance, other, limits, n):  # type: ignore[no-untyped-def]
-    """Return for each label the area within each limit, the first on both sides of its edge, and if it is there.
+    """Return each label's area within each limit, within the first also inside, and whether it is there.
 
     A pixel counts by the part of it that is nearer to the edge than the limit.
     """

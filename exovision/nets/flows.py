@@ -132,7 +132,9 @@ def decode(
         return np.zeros(logit.shape, dtype=np.int32)
     steps = max(20, round(STEPS_PER_DIAMETER * diameter_px))
     at = np.nonzero(inside)
-    ends = _follow(np.pad(flows * inside / np.float32(FLOW_SCALE), [(0, 0), (1, 1), (1, 1)]), np.stack(at), steps)
+    ends = _follow(
+        np.pad(flows * inside / np.float32(FLOW_SCALE), [(0, 0), (1, 1), (1, 1)]), np.stack(at), steps
+    )
     with _quiet():
         found = dynamics.get_masks_torch(torch.from_numpy(ends).int(), at, logit.shape, max_size_fraction=1.0)
     labels = utils.fill_holes_and_remove_small_masks(found, min_size=min_area_px).astype(np.int32)
