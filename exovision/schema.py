@@ -202,11 +202,10 @@ def conform(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
 def _column(table: pd.DataFrame, name: str, dtype: Any) -> Any:
     import pandas as pd
 
-    kind = pd.api.types.pandas_dtype(dtype)
+    kind: Any = pd.api.types.pandas_dtype(dtype)
     if name not in table:
-        if dtype == FLOAT:
-            return np.full(len(table), np.nan)
-        return pd.array([pd.NA] * len(table), dtype=kind)
+        missing: list[Any] = [pd.NA] * len(table)
+        return np.full(len(table), np.nan) if dtype == FLOAT else pd.array(missing, dtype=kind)
     column: Any = table[name]
     if column.dtype == kind:
         return column

@@ -33,7 +33,7 @@ Images = dict[str, dict[int, NDArray[np.float32]]]
 Item = TypeVar("Item")
 Read = TypeVar("Read")
 LOOSE_TABLES = 256
-"""Tables of one frame that are kept before they are joined: each takes some 10 kB more than its numbers do."""
+"""Tables of one frame that are kept before they are joined: each takes 10 kB more than its numbers do."""
 PREPARATION_FRAMES = 8
 """Exosome frames from which camera and PSF are estimated; fixed, so that results do not depend on chunks."""
 

@@ -1,4 +1,4 @@
-"""Size, place and shape of all labelled regions of an image, as `skimage.measure.regionprops` defines them."""
+"""Size, place and shape of the labelled regions of an image, as `skimage.measure.regionprops` has them."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""Chunks are read while the one before is analysed: same order, one ahead, failures where they belong."""
+"""Chunks are read while the one before is analysed, and what frames add up to stays in their order."""
 
 from __future__ import annotations
 
 import threading
 
+import pandas as pd
 import pytest
 
-from exovision.sweep import read_ahead
+from exovision.sweep import LOOSE_TABLES, GrowingTable, read_ahead
 
 
 def test_items_come_in_order_with_what_was_read_for_each() -> None:
@@ -49,3 +50,14 @@ def test_what_reading_raises_comes_where_its_item_would() -> None:
         for k, _ in read_ahead(range(5), read):
             seen.append(k)
     assert seen == [0, 1]
+
+
+@pytest.mark.parametrize("frames", [1, LOOSE_TABLES, 2 * LOOSE_TABLES + 3])
+def test_a_table_that_grows_is_the_one_of_all_frames_at_once(frames: int) -> None:
+    tables = [pd.DataFrame({"frame": [t] * (t % 3), "value": [t / 7] * (t % 3)}) for t in range(frames)]
+    growing = GrowingTable()
+    for table in tables:
+        growing.append(table)
+    whole = pd.concat([table for table in tables if len(table)] or [pd.DataFrame()], ignore_index=True)
+    pd.testing.assert_frame_equal(growing.take(tuple(whole.columns)), whole, check_index_type=False)
+    assert growing.take(("frame",)).columns.tolist() == ["frame"]

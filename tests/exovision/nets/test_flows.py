@@ -57,3 +57,18 @@ def test_cells_whose_flows_do_not_fit_are_dropped():
 def test_no_cells_give_no_labels():
     found = decode(np.zeros((2, 32, 32), np.float32), np.full((32, 32), -3, np.float32), diameter_px=10)
     assert found.dtype == np.int32 and not found.any()
+
+
+def test_pixels_are_followed_as_cellpose_follows_them():
+    torch = pytest.importorskip("torch")
+    from cellpose import dynamics
+
+    from exovision.nets.flows import _follow
+
+    labels = cells()
+    noise = np.random.default_rng(1).normal(0, 0.1, (2, *labels.shape))
+    flows = ((flow_targets(labels) + noise) * (labels > 0)).astype(np.float32)
+    at = np.nonzero(labels)
+    expected = dynamics.follow_flows(flows, inds=at, niter=60, device=torch.device("cpu")).numpy()
+    found = _follow(np.pad(flows, [(0, 0), (1, 1), (1, 1)]), np.stack(at), 60)
+    assert np.quantile(np.abs(found - expected), 0.999) < 0.01
