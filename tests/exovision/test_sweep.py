@@ -52,7 +52,7 @@ def test_what_reading_raises_comes_where_its_item_would() -> None:
     assert seen == [0, 1]
 
 
-@pytest.mark.parametrize("frames", [1, LOOSE_TABLES, 2 * LOOSE_TABLES + 3])
+@pytest.mark.parametrize("frames", [2, LOOSE_TABLES, 2 * LOOSE_TABLES + 3])
 def test_a_table_that_grows_is_the_one_of_all_frames_at_once(frames: int) -> None:
     tables = [pd.DataFrame({"frame": [t] * (t % 3), "value": [t / 7] * (t % 3)}) for t in range(frames)]
     growing = GrowingTable()
