@@ -137,7 +137,7 @@ def _write_spots(file: TextIO, spots: pd.DataFrame, movie: Movie) -> None:
     features = _spot_features(spots, movie)
     for frame, rows in features.groupby("FRAME", sort=True):
         file.write(f'      <SpotsInFrame frame="{frame}">\n')
-        file.writelines("        " + _element("Spot", attributes) for attributes in _present(rows))
+        file.writelines(_spot_elements(rows))
         file.write("      </SpotsInFrame>\n")
     file.write("    </AllSpots>\n")
 
@@ -158,13 +158,14 @@ def _spot_features(spots: pd.DataFrame, movie: Movie) -> pd.DataFrame:
     )
 
 
-def _present(features: pd.DataFrame) -> Iterator[dict[str, object]]:
-    """Yield the attributes of each spot without what is missing."""
-    names = list(features.columns)
-    columns = [features[name].astype(object).where(features[name].notna(), None) for name in names]
-    for spot_id, *values in zip(features.index, *columns):
-        given = {name: value for name, value in zip(names, values) if value is not None}
-        yield {"ID": spot_id, "name": f"spot_{spot_id}", **given}
+def _spot_elements(features: pd.DataFrame) -> Iterator[str]:
+    """Yield the element of each spot, without what is missing; numbers need no quoting."""
+    columns = [
+        [f' {name}="{value}"' if known else "" for value, known in zip(column.astype(object), column.notna())]
+        for name, column in features.items()
+    ]
+    for spot_id, *given in zip(features.index, *columns):
+        yield f'        <Spot ID="{spot_id}" name="spot_{spot_id}"{"".join(given)} />\n'
 
 
 def _write_tracks(file: TextIO, spots: pd.DataFrame) -> None:
