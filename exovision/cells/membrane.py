@@ -78,8 +78,7 @@ def _snap(outline: Floats, image: NDArray[np.float32], reach_px: float, side_px:
     along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
     normals = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(np.hypot(*along.T), 1e-9)[:, None]
     offsets = np.arange(-np.ceil(reach_px / OFFSET_PX), np.ceil(reach_px / OFFSET_PX) + 1) * OFFSET_PX
-    middle, inner, outer = (_sample(image, outline, normals, offsets + s) for s in (0.0, -side_px, side_px))
-    ridge, groove = middle - np.maximum(inner, outer), np.minimum(inner, outer) - middle
+    ridge, groove = _relief(image, outline, normals, offsets, side_px)
     last = np.array(image.shape) - 1.0
     at_border = ((outline < BORDER_PX) | (outline > last - BORDER_PX)).any(axis=1)
     ridge[at_border] = groove[at_border] = 0.0
@@ -97,13 +96,31 @@ def _snap(outline: Floats, image: NDArray[np.float32], reach_px: float, side_px:
     return moved
 
 
-def _sample(image: NDArray[np.float32], outline: Floats, normals: Floats, offsets: Floats) -> Floats:
-    """Return the brightness at offsets along the normals, shape (N, M)."""
-    places = (outline[:, None] + offsets[None, :, None] * normals[:, None]).astype(np.float32)
-    sampled = cv2.remap(
-        image, places[..., 1], places[..., 0], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return sampled.astype(np.float64)
+@njit(cache=True, nogil=True)
+def _relief(image, outline, normals, offsets, side_px):  # type: ignore[no-untyped-def]
+    """Return how far places beside the outline, shape (N, M), are above and below both their sides."""
+    ridge, groove = np.empty((len(outline), len(offsets))), np.empty((len(outline), len(offsets)))
+    for i in range(len(outline)):
+        for j in range(len(offsets)):
+            middle = _sample(image, outline[i], normals[i], offsets[j])
+            inner = _sample(image, outline[i], normals[i], offsets[j] - side_px)
+            outer = _sample(image, outline[i], normals[i], offsets[j] + side_px)
+            ridge[i, j], groove[i, j] = middle - max(inner, outer), min(inner, outer) - middle
+    return ridge, groove
+
+
+@njit(cache=True, nogil=True)
+def _sample(image, place, normal, offset):  # type: ignore[no-untyped-def]
+    """Return the brightness at an offset along the normal; beyond the image, that of its border."""
+    bottom, right = image.shape[0] - 1, image.shape[1] - 1
+    y = min(max(place[0] + offset * normal[0], 0.0), float(bottom))
+    x = min(max(place[1] + offset * normal[1], 0.0), float(right))
+    row, column = min(int(y), max(bottom - 1, 0)), min(int(x), max(right - 1, 0))
+    below, beside = y - row, x - column
+    next_row, next_column = min(row + 1, bottom), min(column + 1, right)
+    upper = (1 - beside) * image[row, column] + beside * image[row, next_column]
+    lower = (1 - beside) * image[next_row, column] + beside * image[next_row, next_column]
+    return (1 - below) * upper + below * lower
 
 
 @njit(cache=True, nogil=True)

@@ -57,19 +57,24 @@ def fill_polygon(labels: NDArray[np.int32], vertices: NDArray[np.float64], value
 @njit(cache=True, nogil=True)
 def _fill(labels, vertices, value):  # type: ignore[no-untyped-def]
     height, width = labels.shape
-    first, last = vertices[:, 0].min(), vertices[:, 0].max()
-    for y in range(max(0, int(np.ceil(first))), min(height - 1, int(np.floor(last))) + 1):
-        crossings = np.empty(len(vertices))
-        n = 0
-        for i in range(len(vertices)):
-            y0, x0 = vertices[i - 1]
-            y1, x1 = vertices[i]
-            if (y0 > y) != (y1 > y):
-                crossings[n] = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
-                n += 1
-        crossings[:n].sort()
-        for k in range(0, n - 1, 2):
-            begin, end = max(0.0, np.ceil(crossings[k])), min(width - 1.0, np.floor(crossings[k + 1]))
+    first = int(np.ceil(vertices[:, 0].min()))
+    starts = np.zeros(max(0, int(np.ceil(vertices[:, 0].max())) - first) + 2, dtype=np.int64)
+    for i in range(len(vertices)):
+        y0, y1 = vertices[i - 1, 0], vertices[i, 0]
+        for y in range(int(np.ceil(min(y0, y1))), int(np.ceil(max(y0, y1)))):
+            starts[y - first + 2] += 1
+    starts = np.cumsum(starts)
+    crossings = np.empty(starts[-1])
+    for i in range(len(vertices)):
+        y0, x0 = vertices[i - 1]
+        y1, x1 = vertices[i]
+        for y in range(int(np.ceil(min(y0, y1))), int(np.ceil(max(y0, y1)))):
+            crossings[starts[y - first + 1]] = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
+            starts[y - first + 1] += 1
+    for y in range(max(0, first), min(height, first + len(starts) - 2)):
+        across = np.sort(crossings[starts[y - first] : starts[y - first + 1]])
+        for k in range(0, len(across), 2):
+            begin, end = max(0.0, np.ceil(across[k])), min(width - 1.0, np.floor(across[k + 1]))
             for x in range(int(begin), int(end) + 1):
                 labels[y, x] = value
 
