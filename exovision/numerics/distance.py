@@ -10,6 +10,8 @@ from exovision.errors import InputError
 
 _BLOCK = 32
 """Segments that share one bounding box when far ones are skipped."""
+_FAR = 1 << 30
+"""px that stand for no other label in a column."""
 
 
 @njit(cache=True, nogil=True)
@@ -179,20 +181,20 @@ def outline_distance(
 
 @njit(cache=True, nogil=True)
 def _down_pass(labels):  # type: ignore[no-untyped-def]
-    """For each pixel: px to the nearest other label in its column (inf if none) and that label."""
+    """For each pixel: px to the nearest other label in its column (`_FAR` or more if none) and that label."""
     height, width = labels.shape
-    distance = np.full((height, width), np.inf)
+    distance = np.full((height, width), _FAR, dtype=np.int32)
     other = np.zeros((height, width), dtype=np.int32)
     for y in range(1, height):
         for x in range(width):
             changed = labels[y, x] != labels[y - 1, x]
-            distance[y, x] = 1.0 if changed else distance[y - 1, x] + 1.0
+            distance[y, x] = 1 if changed else distance[y - 1, x] + 1
             other[y, x] = labels[y - 1, x] if changed else other[y - 1, x]
-    below, beyond = np.full(width, np.inf), np.zeros(width, dtype=np.int32)
+    below, beyond = np.full(width, _FAR, dtype=np.int32), np.zeros(width, dtype=np.int32)
     for y in range(height - 2, -1, -1):
         for x in range(width):
             changed = labels[y, x] != labels[y + 1, x]
-            below[x] = 1.0 if changed else below[x] + 1.0
+            below[x] = 1 if changed else below[x] + 1
             beyond[x] = labels[y + 1, x] if changed else beyond[x]
             nearer = below[x] < distance[y, x]
             distance[y, x] = below[x] if nearer else distance[y, x]
@@ -201,38 +203,16 @@ def _down_pass(labels):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _envelope(sites, heights, ids, keep, begins, first, stop, distance, nearest):  # type: ignore[no-untyped-def]
-    """Write the lower envelope of the parabolas heights + (x - site)^2 into pixels first to stop - 1."""
-    n = len(sites)
-    m = 0
-    for i in range(n):
-        begin = -np.inf
-        while m > 0:
-            j = keep[m - 1]
-            begin = (heights[i] - heights[j] + sites[i] ** 2 - sites[j] ** 2) / (2.0 * (sites[i] - sites[j]))
-            if begin > begins[m - 1]:
-                break
-            m -= 1
-        keep[m] = i
-        begins[m] = begin if m > 0 else -np.inf
-        m += 1
-    k = 0
-    for x in range(first, stop):
-        while k + 1 < m and begins[k + 1] < x:
-            k += 1
-        if m > 0:
-            i = keep[k]
-            distance[x] = np.sqrt(heights[i] + (x - sites[i]) ** 2)
-            nearest[x] = ids[i]
-
-
-@njit(cache=True, nogil=True)
 def _across_pass(labels, downs, others):  # type: ignore[no-untyped-def]
+    """Write the lower envelope of the parabolas downs² + (x - site)² into each run of one label in a row.
+
+    A parabola is kept as its site and the sum of downs² and site², all whole numbers, so that nothing rounds.
+    """
     height, width = labels.shape
     distance = np.full((height, width), np.inf, dtype=np.float32)
     nearest = np.zeros((height, width), dtype=np.int32)
-    sites, heights, begins = np.empty(width + 2), np.empty(width + 2), np.empty(width + 2)
-    ids, keep = np.empty(width + 2, dtype=np.int32), np.empty(width + 2, dtype=np.int64)
+    sites, sums = np.empty(width + 2, dtype=np.int64), np.empty(width + 2, dtype=np.int64)
+    ids = np.empty(width + 2, dtype=np.int32)
     for y in range(height):
         first = 0
         while first < width:
@@ -242,14 +222,30 @@ def _across_pass(labels, downs, others):  # type: ignore[no-untyped-def]
             n = 0
             for x in range(max(first - 1, 0), min(stop + 1, width)):
                 beyond = x < first or x >= stop
-                if beyond or downs[y, x] < np.inf:
-                    sites[n] = x
-                    heights[n] = 0.0 if beyond else downs[y, x] ** 2
-                    ids[n] = labels[y, x] if beyond else others[y, x]
-                    n += 1
-            _envelope(sites[:n], heights, ids, keep, begins, first, stop, distance[y], nearest[y])
+                if beyond or downs[y, x] < _FAR:
+                    down = 0 if beyond else np.int64(downs[y, x])
+                    n = _push(sites, sums, n, x, down * down + x * x)
+                    ids[n - 1] = labels[y, x] if beyond else others[y, x]
+            k = 0
+            for x in range(first, stop if n else first):
+                while k + 1 < n and sums[k + 1] - sums[k] < 2 * x * (sites[k + 1] - sites[k]):
+                    k += 1
+                distance[y, x] = np.sqrt(float(sums[k] - 2 * x * sites[k] + x * x))
+                nearest[y, x] = ids[k]
             first = stop
     return distance, nearest
+
+
+@njit(cache=True, nogil=True)
+def _push(sites, sums, n, site, total):  # type: ignore[no-untyped-def]
+    """Add a parabola to the right of the first n of an envelope and return how many are left."""
+    while n > 1:
+        before = (sums[n - 1] - sums[n - 2]) * (site - sites[n - 1])
+        if (total - sums[n - 1]) * (sites[n - 1] - sites[n - 2]) > before:
+            break
+        n -= 1
+    sites[n], sums[n] = site, total
+    return n + 1
 
 
 def label_distance(labels: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
