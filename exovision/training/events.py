@@ -60,16 +60,16 @@ class EventTraining:
         Weights to go on from, whose shape the network then has; fresh ones if omitted.
     """
 
-    movies: int = 300
+    movies: int = 80
     sets: int = 60
-    steps: int = 2500
-    batch: int = 96
+    steps: int = 1500
+    batch: int = 128
     movie_share: float = 0.6
     reviewed_share: float = 0.4
     learning_rate: float = 2e-3
-    weight_decay: float = 0.05
+    weight_decay: float = 0.2
     averaging: float = 0.995
-    noise: float = 0.1
+    noise: float = 0.3
     seed: int = 0
     widths: tuple[int, ...] = (12, 20, 28)
     hidden: int = 48

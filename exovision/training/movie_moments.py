@@ -35,8 +35,9 @@ ARRIVALS = 1.2
 """Dockings per cell and second at ten frames a second."""
 BACKWARDS = 0.2
 """Share of the movies that run backwards: nothing fuses in them, whatever it looks like."""
-EARLY, LATE, STEP = 4, 4, 3
-"""A moment may be about what happened so many frames before its first sign, or after its last."""
+EARLY, LATE, STEP = 10, 4, 3
+"""A moment may be about what happened so many frames before its first sign, as long as what is left of a
+vesicle may still be seen, or after its last."""
 
 
 class Recorder:
