@@ -6,12 +6,11 @@
 
 Parts: `scenes` (each scene simulated, analysed, scored as `exovision score` does; beside it "a track that
 ends near a membrane is a fusion", a logistic regression on the intensity trace alone, and the models of the
-light without the network of fates; and the area under
-the curve of fusion against other losses, beside that of an observer who knows all but which it was), `nulls`
-(calls per cell and hour where nothing docks, where all vesicles are stuck or dye, and where the cells are
-those of another movie), `reversed` (movies run backwards must show no fusion), `grid` (the trace classifier
-beside the ideal observer over diffusion, gain, interval and photons, on single events). Tables go to standard
-output, and as JSON to `--out`.
+light without the network of fates; and the area under the curve of fusion against other losses, beside that
+of an observer who knows all but which it was), `nulls` (calls per cell and hour where nothing docks, where
+all vesicles are stuck or dye, and where the cells are those of another movie), `reversed` (movies run
+backwards must show no fusion), `grid` (the trace classifier beside the ideal observer over diffusion, gain,
+interval and photons, on single events). Tables go to standard output, and as JSON to `--out`.
 """
 
 from __future__ import annotations
@@ -102,10 +101,10 @@ def _made(scene: Scene, seed: int, work: Path) -> Path:
 
 
 def _analysed(
-    movie: Movie, labels: str | None, out: Path, weights: str | None
+    movie: Movie, labels: str | None, out: Path, options: argparse.Namespace
 ) -> tuple[exovision.Result, float]:
-    own = {} if weights is None else {"network": "embedded", "weights": weights}
-    settings = exovision.Settings.from_mapping({"events": own})
+    own = {name: getattr(options, name) for name in ("weights", "network", "fusion_prior")}
+    settings = exovision.Settings.from_mapping({"events": {k: v for k, v in own.items() if v is not None}})
     started = time.process_time()
     given = open_labels(labels, movie) if labels else None
     result = exovision.analyse(movie, settings, labels=given, device="cpu")
@@ -140,7 +139,7 @@ def _scenes(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             folder = _made(scene, seed, work)
             labels = str(folder / "truth" / "cell_labels.ome.tif") if options.given_labels else None
             movie = _read(folder)
-            result, seconds = _analysed(movie, labels, work / "result" / folder.name, options.weights)
+            result, seconds = _analysed(movie, labels, work / "result" / folder.name, options)
             cpu_s, judged = cpu_s + seconds, judged + len(result.events)
             mine, truth = load(work / "result" / folder.name), load(folder / "truth")
             programs["exovision"].append((mine, truth))
@@ -261,7 +260,7 @@ def _nulls(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         hours = 0.0
         for seed in options.seeds:
             movie, labels = _null_movie(name, seed, work, given=options.given_labels)
-            result, _ = _analysed(movie, labels, work / "null" / f"{name}_{seed}", options.weights)
+            result, _ = _analysed(movie, labels, work / "null" / f"{name}_{seed}", options)
             interval = np.median(np.diff(movie.role_times_s("cell")))
             hours += len(result.cells) * float(interval) / 3600
             for kind in counts:
@@ -316,7 +315,7 @@ def _reversed(options: argparse.Namespace, work: Path) -> dict[str, Any]:
                 name=f"{name}_{seed}_reversed",
             )
             backward = replace(backward, facts=forward.facts)
-            result, _ = _analysed(backward, None, work / "reversed" / backward.name, options.weights)
+            result, _ = _analysed(backward, None, work / "reversed" / backward.name, options)
             for kind, count in result.events["kind"].value_counts().items():
                 calls[str(kind)] = calls.get(str(kind), 0) + int(count)
         found[name] = calls
@@ -390,7 +389,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--nulls", nargs="+", choices=NULLS, default=NULLS)
     parser.add_argument("--given-labels", action="store_true", help="the true labels instead of segmentation")
     parser.add_argument("--grid-events", type=int, default=400)
-    parser.add_argument("--weights", help="a network of `exovision train events` for exovision to use")
+    parser.add_argument("--network", choices=("embedded", "none"), help="the setting of this name")
+    parser.add_argument("--weights", help="a network of `exovision train events` in the place of the shipped")
+    parser.add_argument("--fusion-prior", type=float, help="the setting of this name")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--work", type=Path, help="keep movies and results here; made movies are used again")
     return parser.parse_args()

@@ -154,7 +154,7 @@ class EventSettings(Stage):
         None, description="weights file from `train events`; None: those that come along"
     )
     fusion_prior: float = Field(
-        0.01, gt=0, lt=0.5, description="share of docked exosomes expected to fuse (positive control: 0.3)"
+        0.01, gt=0, lt=0.33, description="share of docked exosomes expected to fuse (positive control: 0.3)"
     )
     fate_min_probability: float = Field(
         0.7, gt=0, le=1, description="least probability of a fate that is called"
