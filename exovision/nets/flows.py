@@ -187,10 +187,13 @@ def _without_inconsistent(
 
     Cells cut by the border stay: their flows may point to a centre outside the image.
     """
-    error = ((flow_targets(labels) - flows) ** 2).sum(axis=0)
     count = np.bincount(labels.ravel())
-    mean = np.bincount(labels.ravel(), weights=error.ravel()) / np.maximum(count, 1)
-    mean[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = 0.0
+    whole = np.ones(count.size, dtype=bool)
+    whole[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = False
+    judged = np.where(whole[labels], labels, 0)
+    error = ((flow_targets(judged) - flows) ** 2).sum(axis=0)
+    mean = np.bincount(judged.ravel(), weights=error.ravel(), minlength=count.size) / np.maximum(count, 1)
+    mean[~whole] = 0.0
     kept = (count > 0) & (mean <= max_error)
     kept[0] = False
     numbers: NDArray[np.int32] = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
