@@ -30,7 +30,8 @@ PANELS = {
     "cell": ("cell",),
 }
 """Besides the outlines of the cell channel, what each set has."""
-SCENES = {"death_full": PANELS, "no_death": PANELS, "death_nuclei": {"nuclei alone": ("nucleus",)}}
+ALONE = {"nuclei alone": ("nucleus",)}
+SCENES = {"death_full": PANELS, "no_death": PANELS, "death_nuclei": ALONE, "no_death_nuclei": ALONE}
 SHOWN = (
     *("death.f1", "death.precision", "death.recall", "death.onset_error_frames_median"),
     *("death.onset_error_frames_mean", "death.onset_covered", "death.permeable_error_frames_median"),

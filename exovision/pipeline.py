@@ -12,11 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from exovision import schema
-from exovision.cells.lineage import find_divisions
+from exovision.cells.lineage import Lineage, Rename, find_divisions
 from exovision.correction.bleaching import estimate_bleaching
 from exovision.correction.fixed_spots import fixed_drift
 from exovision.costs import check_memory
 from exovision.death.fates import count_hits, find_deaths
+from exovision.death.remains import join_pieces, rejoin_remains
 from exovision.errors import InputError
 from exovision.events.chemistry import find_chemistry
 from exovision.events.examples import NUMBERS
@@ -194,9 +195,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
     drift = _drift(sweep, spots)
     drift_px = np.array(drift["px"])
     cells = sweep.morphology.join(schema.conform(sweep.cells.take(), schema.CELLS))
-    lineage = find_divisions(
-        cells, sweep.tracker.tracks(), settings.cells, keep_ids=sweep.given.labels is not None
-    )
+    lineage = _lineage(sweep, cells)
     sweep.labels.rename(lineage.renames)
     spots = lineage.rename(lineage.rename(spots), "next_cell_id")
     spots, exosomes, bleaching = _follow(sweep, spots, times_s, drift_px)
@@ -204,7 +203,7 @@ def _conclude(sweep: Sweep, started: float) -> Result:
     tables = find_events(
         spots,
         exosomes,
-        lineage.rename(cells),
+        join_pieces(lineage.rename(cells)),
         lineage.tracks,
         times_s=times_s,
         drift_um=drift_px * movie.pixel_size_um,
@@ -236,6 +235,21 @@ def _conclude(sweep: Sweep, started: float) -> Result:
         device=sweep.device,
         seconds=time.perf_counter() - started,
     )
+
+
+def _lineage(sweep: Sweep, cells: pd.DataFrame) -> Lineage:
+    """Return tracks that end and begin at divisions, and go on over the pieces of dead cells."""
+    movie, settings, given = sweep.movie, sweep.settings, sweep.given
+    found = find_divisions(cells, sweep.tracker.tracks(), settings.cells, keep_ids=given.labels is not None)
+    if given.labels is not None:
+        return found
+    whole = rejoin_remains(
+        found.rename(cells),
+        found.tracks,
+        nuclei_only=movie.cell_role == "nucleus",
+        settings=settings.death,
+    )
+    return Lineage(whole.tracks, (*found.renames, *map(Rename._make, whole.renames)))
 
 
 def _judge(sweep: Sweep, bleaching: Mapping[str, Any]) -> tuple[Judge | None, list[str]]:

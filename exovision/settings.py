@@ -175,7 +175,7 @@ class DeathSettings(Stage):
     weights: str | None = Field(
         None, description="weights file from `train death`; None: those that come along"
     )
-    min_probability: float = Field(0.9, ge=0, le=1, description="least probability of a death that is called")
+    min_probability: float = Field(0.8, ge=0, le=1, description="least probability of a death that is called")
     mode_min_probability: float = Field(
         0.8, ge=0, le=1, description="least probability of a mode; below: unresolved"
     )

@@ -12,9 +12,9 @@ from exovision import schema
 from exovision.calibration import px2_to_um2, px_to_um
 from exovision.numerics.regions import find_regions, mean_by_region, measure_shapes
 
-TRIMMED_ROLES = ("annexin", "caspase", "pi")
-"""Stains of which the light of vesicles and debris on a cell must not count as the cell's."""
-KEPT_SHARE = 0.9
+KEPT_SHARE = {"annexin": 0.5, "caspase": 0.8, "pi": 0.8}
+"""Of a cell's pixels, the darkest, that count: the light of vesicles and debris on a cell is not the cell's.
+Activity of caspase and PI may fill part of a cell, so more must count."""
 
 
 def measure(
@@ -41,8 +41,8 @@ def measure(
     -------
     DataFrame
         Columns of `exovision.schema.CELLS` and `mean_<role>` per channel, counts; as
-        `skimage.measure.regionprops` defines them; and for stains of death `trimmed_<role>`, the mean of the
-        darkest 90 % of a cell's pixels. `state` is unknown.
+        `skimage.measure.regionprops` defines them; and for stains of death `trimmed_<role>`, the mean of
+        `KEPT_SHARE` of a cell's pixels, the darkest. `state` is unknown.
     """
     regions = find_regions(labels)
     shapes = measure_shapes(labels, regions)
@@ -64,7 +64,7 @@ def measure(
                 for role, image in images.items()
             },
             **_trimmed(
-                labels, {role: images[role] for role in TRIMMED_ROLES if role in images}, regions.ids.size
+                labels, {role: images[role] for role in KEPT_SHARE if role in images}, regions.ids.size
             ),
         }
     )
@@ -83,10 +83,12 @@ def _trimmed(
     found = {}
     for role, image in images.items():
         pixels = np.split(image.ravel()[order], starts[1:]) if n_cells else []
-        found[f"trimmed_{role}"] = np.array([_darkest(one) for one in pixels], dtype=np.float64)
+        found[f"trimmed_{role}"] = np.array(
+            [_darkest(one, KEPT_SHARE[role]) for one in pixels], dtype=np.float64
+        )
     return found
 
 
-def _darkest(pixels: NDArray[np.float32]) -> float:
-    kept = max(int(KEPT_SHARE * pixels.size), 1)
+def _darkest(pixels: NDArray[np.float32], share: float) -> float:
+    kept = max(int(share * pixels.size), 1)
     return float(np.partition(pixels, kept - 1)[:kept].mean())

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from exovision.death.evidence import CLASSES, gather, relative_to_past
+from exovision.death.evidence import CLASSES, are_scraps, gather
 from exovision.death.markov import (
     APOPTOTIC_PATH,
+    AT_APPEARED,
     AT_BIRTH,
     AT_FIRST,
     AT_SMALL,
@@ -94,7 +95,7 @@ class Decoded:
     ----------
     rows : ndarray of shape (T,)
         Of the table of cells, in order of time.
-    posterior : ndarray of shape (T, 8)
+    posterior : ndarray of shape (T, 9)
     death : Death
     ruled : ndarray of shape (T,)
         The state that a person decided on, "" where none did.
@@ -162,9 +163,9 @@ def limit_of(means: Collection[str]) -> str:
             "death cannot be told: it needs the morphology network, or a channel of annexin, caspase, PI or "
             "nuclei; the outline alone does not show it"
         )
-    if "morphology" in means or {"annexin", "pi"} <= set(means) or "caspase" in means:
+    if {"morphology", "nucleus", "caspase"} & set(means) or {"annexin", "pi"} <= set(means):
         return ""
-    needs = "the morphology network, a channel of caspase, or annexin and PI"
+    needs = "outlined nuclei, the morphology network, a channel of caspase, or annexin and PI"
     return f"how cells died cannot be told: it needs {needs}"
 
 
@@ -178,14 +179,15 @@ def make_panel(
         for role, stain in measure_stains(cells, settings).items()
     }
     signals = {role: stain.excess / stain.sigma for role, stain in stains.items() if role != "pi"}
-    shapes = {"area": cells["area_um2"].to_numpy(dtype=np.float64)}
+    whole = ~cells["touches_border"].fillna(False).to_numpy(dtype=bool)
+    shapes = {"area": np.where(whole, cells["area_um2"].to_numpy(dtype=np.float64), np.nan)}
     if nuclei_only:
         shapes["nucleus"] = cells["mean_nucleus"].to_numpy(dtype=np.float64)
     for name, values in shapes.items():
-        change = relative_to_past(values, tracks)
-        steps = np.concatenate([np.diff(change[rows]) for rows in tracks] or [np.zeros(0)])
+        logs = np.log(np.maximum(values, 1e-9))
+        steps = np.concatenate([np.diff(logs[rows]) for rows in tracks] or [np.zeros(0)])
         noise = 1.05 * float(np.nanmedian(np.abs(steps))) if np.isfinite(steps).any() else 0.0
-        signals[name] = np.log(np.maximum(values, 1e-9)) / max(noise, LEAST_SPREAD)
+        signals[name] = logs / max(noise, LEAST_SPREAD)
     judged = cells[[f"p_{name}" for name in CLASSES]].notna().all(axis=1)
     if judged.any():
         looks = cells["p_apoptotic"].to_numpy(dtype=np.float64) + cells["p_lytic"].to_numpy(dtype=np.float64)
@@ -197,7 +199,7 @@ def make_panel(
 def decode_cells(
     cells: pd.DataFrame,
     tracks: list[Ints],
-    born: list[bool],
+    entries: list[str],
     panel: Panel,
     settings: DeathSettings,
     *,
@@ -211,8 +213,8 @@ def decode_cells(
         `exovision.schema.CELLS` and `mean_<role>`, a row per cell and frame.
     tracks : list of ndarray of int
         Row numbers of each cell, in order of time.
-    born : list of bool
-        Which tracks begin by a division.
+    entries : list of str
+        How each track begins: "start", "birth" or "entered_field".
     panel : Panel
     settings : DeathSettings
     ruled : ndarray of shape (N,)
@@ -223,7 +225,7 @@ def decode_cells(
     InputError
         If what was decided of a cell contradicts itself.
     """
-    emission = gather(
+    evidence = gather(
         cells,
         panel.stains,
         tracks,
@@ -233,14 +235,18 @@ def decode_cells(
     rates = rates_per_h(settings)
     times_s = cells["time_s"].to_numpy(dtype=np.float64)
     found = []
-    small = _far_smaller(cells, tracks, settings.debris_area_share)
-    for rows, by_birth, tiny in zip(tracks, born, small):
-        at_first = AT_BIRTH if by_birth else AT_SMALL if tiny else AT_FIRST
-        seen = emission[rows]
+    scraps = are_scraps(cells, tracks, settings.debris_area_share, nuclei_only=panel.nuclei_only)
+    cut = cells["touches_border"].fillna(False).to_numpy(dtype=bool)
+    for rows, entry, scrap in zip(tracks, entries, scraps):
+        appeared = entry == "entered_field" and not cut[rows[0]]
+        otherwise = AT_SMALL if scrap else AT_APPEARED if appeared else AT_FIRST
+        at_first = AT_BIRTH if entry == "birth" else otherwise
+        seen, since, group = evidence.of(rows)
         by_hand = ruled[rows]
         if (by_hand != "").any():
             seen = bound(seen, by_hand, rates, cell_id=int(cells["cell_id"].iloc[rows[0]]))
-        posterior = smooth(seen, times_s[rows], rates, at_first=at_first)
+            since = np.where(np.isfinite(seen[:, list(DEAD)]), since, -np.inf)
+        posterior = smooth(seen, times_s[rows], rates, at_first=at_first, since=since, group=group)
         death = _judge(rows, posterior, times_s[rows], panel, settings)
         if (by_hand != "").any():
             stained = {role: _stained(stain, rows, times_s[rows]) for role, stain in panel.stains.items()}
@@ -283,15 +289,6 @@ def _rule(
         stained=stained,
         call_s=onset.time_s,
     )
-
-
-def _far_smaller(cells: pd.DataFrame, tracks: list[Ints], share: float) -> list[bool]:
-    """Tell which tracks are of things far smaller than a cell, not cut by the border."""
-    area = cells["area_um2"].to_numpy(dtype=np.float64)
-    cut = cells["touches_border"].fillna(False).to_numpy(dtype=bool)
-    middle = [float(np.median(area[rows])) for rows in tracks]
-    usual = float(np.median(middle)) if middle else np.nan
-    return [size < share * usual and not cut[rows].any() for size, rows in zip(middle, tracks)]
 
 
 def _judge(rows: Ints, posterior: Floats, times_s: Floats, panel: Panel, settings: DeathSettings) -> Death:
@@ -381,7 +378,7 @@ def _name_alive(chance: Floats, least: float, *, dead: bool, remains: bool) -> s
     dying = float(chance[list(DEAD)].sum())
     if dying >= 0.5 and not dead:
         return "debris" if remains else "rounded_unsure"
-    alive = chance[:2] / max(float(chance[:2].sum()), 1e-9)
-    if chance[:2].sum() >= least or dead:
-        return "mitotic" if alive[MITOTIC] >= 0.5 else "live"
+    alive = 1.0 - dying
+    if alive >= least or dead:
+        return "mitotic" if chance[MITOTIC] >= 0.5 * alive else "live"
     return "unknown"

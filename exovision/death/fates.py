@@ -26,6 +26,8 @@ SWAPPED_DEATHS = 3
 """Deaths with PI well before annexin from which channels may be swapped."""
 SWAPPED_LEAD_S = 600.0
 HOUR_S = 3600.0
+EXPECTED_H = 100.0
+"""Cell-hours that the expected rate of death counts for beside those of the movie."""
 UNSURE = (
     "the morphology network is unsure of most cells in this movie: its answers are in cells.parquet, but no "
     "death rests on them"
@@ -94,11 +96,13 @@ def find_deaths(
     used = cells.assign(**dict.fromkeys([f"p_{name}" for name in CLASSES], np.nan)) if unsure else cells
     panel = make_panel(used, tracks, settings, nuclei_only=nuclei_only)
     entry = dict(zip(fates["cell_id"], fates["entry"]))
-    born = [entry.get(int(cell)) == "birth" for cell in ids]
+    entries = [str(entry.get(int(cell))) for cell in ids]
     ruled = ruled_states(cells, rulings)
     told = [panel.tells_death or bool((ruled[rows] != "").any()) for rows in tracks]
-    ids, tracks, born = ids[told], list(compress(tracks, told)), list(compress(born, told))
-    decoded = decode_cells(used, tracks, born, panel, settings, ruled=ruled)
+    ids, tracks, entries = ids[told], list(compress(tracks, told)), list(compress(entries, told))
+    decoded = decode_cells(used, tracks, entries, panel, settings, ruled=ruled)
+    usual = settings.model_copy(update={"deaths_per_h": _deaths_per_h(cells, decoded, settings)})
+    decoded = decode_cells(used, tracks, entries, panel, usual, ruled=ruled)
     filled = _fill_cells(cells, decoded, settings)
     ended = _fill_fates(fates, dict(zip(ids.tolist(), decoded)))
     summary = _summarise(filled, ended, dict(zip(ids.tolist(), decoded)), panel)
@@ -135,6 +139,14 @@ def count_hits(fates: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
         counted = fates["cell_id"].map(hits).fillna(0).astype("Int64")
         counts[column] = fates[column].mask(died & fates[column].notna(), counted)
     return fates.assign(**counts)
+
+
+def _deaths_per_h(cells: pd.DataFrame, decoded: list[Decoded], settings: DeathSettings) -> float:
+    """Return the rate of death that a movie shows, drawn towards the one expected where little was seen."""
+    times_s = cells["time_s"].to_numpy(dtype=np.float64)
+    alive_h = sum(float((np.diff(times_s[one.rows]) * (1 - one.dying[1:])).sum()) for one in decoded) / HOUR_S
+    deaths = sum(float(one.dying[-1] - one.dying[0]) for one in decoded)
+    return (deaths + settings.deaths_per_h * EXPECTED_H) / (alive_h + EXPECTED_H)
 
 
 def _fill_cells(cells: pd.DataFrame, decoded: list[Decoded], settings: DeathSettings) -> pd.DataFrame:

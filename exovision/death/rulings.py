@@ -42,10 +42,10 @@ def bound(log_emission: Floats, ruled: Names, rates: Floats, *, cell_id: int) ->
 
     Parameters
     ----------
-    log_emission : ndarray of shape (T, 8)
+    log_emission : ndarray of shape (T, 9)
     ruled : ndarray of shape (T,)
         The state decided for each frame, "" where none was.
-    rates : ndarray of shape (8, 8)
+    rates : ndarray of shape (9, 9)
         Generator of the chain: what has no way to a later decided state, or from an earlier one, is out. A
         state without return begins where a person says that it does.
     cell_id : int

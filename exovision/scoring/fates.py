@@ -66,8 +66,9 @@ def score_deaths(
     Parameters
     ----------
     truth, result : DataFrame
-        `cell_id parent_id first_frame death_mode death_probability onset_s onset_s_lo onset_s_hi permeable_s
-        frame_interval_s`, truth also `optional`; a row with an onset is a death.
+        `cell_id parent_id first_frame last_frame death_mode death_probability onset_s onset_s_lo onset_s_hi
+        permeable_s frame_interval_s`, truth also `optional`; a row with an onset is a death. Of several
+        movies as one also `first_s last_s`: their frames are not counted from a movie's start.
     cells : DataFrame, optional
         `frame truth_cell result_cell` of matched cells.
     exposure_h : float
@@ -81,11 +82,13 @@ def score_deaths(
         cell at any time), `death.onset_covered` (true onset inside the interval),
         `death.permeable_error_frames_median`; whatever truth carries, `death.false_per_1000_cell_h` (calls on
         cells that do not die, per 1,000 cell-hours), `death.mitoses_called` (true divisions whose parent or
-        daughter is called dead within two hours) and `death.calibration_error` (of `death_probability`).
-        What the tables do not carry at all is left out.
+        daughter is called dead within two hours) and `death.calibration_error` (of `death_probability`, that
+        a cell was dying by its last frame; optional deaths left out). What the tables do not carry at all is
+        left out.
     """
     if cells is None:
         return {"death.f1": "there are no label images in both folders to pair the cells by"}
+    truth, result = _timed(truth), _timed(result)
     same = cells.groupby(["truth_cell", "result_cell"], as_index=False).size().astype("Int64")
     always = _score_calls(truth, result, same, exposure_h)
     for side, table in (("truth", truth), ("result", result)):
@@ -140,14 +143,18 @@ def _score_calls(
     """Return false deaths, mitoses called deaths, and the calibration of the probability."""
     if "onset_s" not in truth or "onset_s" not in result:
         return {}
-    dying = set(truth.loc[truth["onset_s"].notna(), "cell_id"])
+    dying = truth[truth["onset_s"].notna()].set_index("cell_id")
     main = same.sort_values("size").drop_duplicates("result_cell", keep="last")
     is_of = result["cell_id"].map(main.set_index("result_cell")["truth_cell"])
-    dies = is_of.isin(dying).to_numpy(dtype=bool)
+    dies = is_of.isin(dying.index).to_numpy(dtype=bool)
     called = result["onset_s"].notna().to_numpy(dtype=bool)
+    unclear = is_of.isin(dying.index[_flags(dying, "optional")]).to_numpy(dtype=bool)
     judged = result["death_probability"].notna().to_numpy(dtype=bool) & is_of.notna().to_numpy(dtype=bool)
+    judged &= ~unclear
+    onset_s = is_of.map(dying["onset_s"]).to_numpy(dtype=np.float64)
+    dead = (onset_s <= result["last_s"].to_numpy(dtype=np.float64))[judged]
     chance = result.loc[judged, "death_probability"].to_numpy(dtype=np.float64)
-    error = calibration_error(chance, dies[judged])
+    error = calibration_error(chance, dead)
     false = rate(int((called & ~dies).sum()), exposure_h / 1000)
     return {
         "death.false_per_1000_cell_h": false,
@@ -168,11 +175,19 @@ def _mitoses_called(truth: pd.DataFrame, false: pd.DataFrame, same: pd.DataFrame
     found = family.merge(same, left_on="member", right_on="truth_cell").merge(
         false, left_on="result_cell", right_on="cell_id", suffixes=("", "_called")
     )
-    birth_s = found["first_frame"].astype("float64") * found["frame_interval_s"]
-    near = (found["onset_s_called"] - birth_s).abs() <= NEAR_MITOSIS_S
+    near = (found["onset_s_called"] - found["first_s"]).abs() <= NEAR_MITOSIS_S
     divisions = born["parent_id"].nunique()
     share = proportion(found.loc[near, "mother"].nunique(), divisions, of="true divisions")
     return {"death.mitoses_called": share} if divisions else {}
+
+
+def _timed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return fates with the times of their first and last frames, s."""
+    missing = [end for end in ("first", "last") if f"{end}_s" not in table]
+    interval_s = table["frame_interval_s"]
+    return table.assign(
+        **{f"{end}_s": table[f"{end}_frame"].astype("float64") * interval_s for end in missing}
+    )
 
 
 def _flags(table: pd.DataFrame, column: str) -> np.typing.NDArray[np.bool_]:

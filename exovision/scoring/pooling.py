@@ -106,10 +106,12 @@ def _largest(folders: Sequence[Folder], names: Sequence[str], matched: CellMatch
 
 
 def _timed(folder: Folder) -> dict[str, pd.DataFrame]:
-    """Return the tables, fates with the frame interval of the cell channel."""
+    """Return the tables, fates with the frame interval of the cell channel and the times of their frames."""
     tables = dict(folder.tables)
     if "fates" in tables:
-        tables["fates"] = tables["fates"].assign(frame_interval_s=_interval_s(tables.get("cells")))
+        fates, interval_s = tables["fates"], _interval_s(tables.get("cells"))
+        frames = {f"{end}_s": fates[f"{end}_frame"] * interval_s for end in ("first", "last")}
+        tables["fates"] = fates.assign(frame_interval_s=interval_s, **frames)
     return tables
 
 

@@ -50,10 +50,11 @@ def test_what_cannot_be_said_is_refused_with_what_to_do(cell_id, state, frames, 
 
 @pytest.mark.parametrize(("before", "after"), [*product(STATES, STATES)])
 def test_what_may_follow_what_agrees_with_the_chain_that_follows_cells(before, after):
+    rates = rates_per_h(DeathSettings())
     ruled = np.array([before, after], dtype=object)
     said = [rule_state(FATES, [], 4, before, 0, 9)]
     try:
-        bound(np.zeros((2, 8)), ruled, rates_per_h(DeathSettings()), cell_id=4)
+        bound(np.zeros((2, len(rates))), ruled, rates, cell_id=4)
     except InputError:
         with pytest.raises(InputError, match="cannot be"):
             rule_state(FATES, said, 4, after, 12, 15)

@@ -266,10 +266,30 @@ def test_states_against_the_order_of_life_are_refused(cell, tracks):
         (("cell", "exosome"), "none", "death cannot be told"),
         (("cell", "annexin", "pi"), "none", "told by annexin, pi"),
         (("cell", "annexin"), "none", "told by annexin; how cells died cannot be told"),
-        (("nucleus",), "none", "told by nucleus; how cells died cannot be told"),
+        (("nucleus",), "none", "told by nucleus"),
         (("cell", "nucleus"), "none", "death cannot be told"),
         (("cell", "nucleus"), "embedded", "told by morphology"),
     ],
 )
 def test_before_a_run_channels_tell_by_what_deaths_will_be_told(roles, morphology, said):
     assert death_limits(roles, DeathSettings(morphology=morphology)).startswith(said)
+
+
+def test_nuclei_that_condense_are_apoptotic_and_those_that_fade_lytic(cell, tracks):
+    frames = np.arange(90)
+    dead = frames >= 45
+    changes = {1: (0.5, 2.0), 2: (1.0, 0.45), 3: (1.0, 1.0), 4: (1.0, 1.0)}
+    cells = [
+        cell(number, [("live", 90)], judged=False).assign(
+            solidity=0.95,
+            area_um2=lambda t, area=area: t["area_um2"] * np.where(dead, area, 1.0),
+            mean_nucleus=100.0 + 100.0 * np.where(dead, light, 1.0),
+        )
+        for number, (area, light) in changes.items()
+    ]
+    background = cell(9, [("live", 90)], judged=False).assign(solidity=0.95, mean_nucleus=102.0)
+    table = pd.concat([*cells, background], ignore_index=True)
+    found = find_deaths(table, tracks(table), nuclei_only=True, settings=DeathSettings())
+    assert death_limits(("nucleus",), DeathSettings()) == "told by nucleus"
+    modes = found.fates.set_index("cell_id")["death_mode"]
+    assert modes[[1, 2]].tolist() == ["apoptotic", "lytic"] and modes[[3, 4]].isna().all()

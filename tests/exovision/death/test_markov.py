@@ -4,6 +4,7 @@ import pytest
 from exovision.death.markov import (
     AT_BIRTH,
     AT_FIRST,
+    COVERED,
     DEAD,
     LIVE,
     MITOTIC,
@@ -63,3 +64,33 @@ def test_a_track_that_begins_by_a_division_begins_mitotic():
         for first in (AT_BIRTH, AT_FIRST)
     )
     assert born > 0.5 > other
+
+
+def test_a_mitosis_does_not_last_for_hours():
+    """What looks like either death or mitosis is mitosis for half an hour, and death after five hours."""
+    either = np.zeros((1, len(STATES)))
+    either[0, [MITOTIC, STATES.index("late")]] = 3.0
+    alive = evidence(["live"])
+    for frames, dead in ((6, False), (75, True)):
+        log_emission = np.concatenate([alive.repeat(20, axis=0), either.repeat(frames, axis=0)])
+        posterior = smooth(log_emission, 240.0 * np.arange(len(log_emission)), RATES)
+        assert (posterior[-1, DEAD].sum() > 0.5) == dead
+
+
+def test_a_stain_that_is_gone_after_an_hour_floated_by():
+    either = np.zeros((1, len(STATES)))
+    either[0, [COVERED, STATES.index("lytic")]] = 3.0
+    alive = evidence(["live"])
+    seen = np.concatenate([alive.repeat(30, axis=0), either.repeat(15, axis=0), alive.repeat(30, axis=0)])
+    posterior = smooth(seen, 240.0 * np.arange(len(seen)), RATES)
+    assert posterior[37, COVERED] > 0.9 and posterior[-1, DEAD].sum() < 0.01
+
+
+def test_dying_is_judged_by_what_was_before_it_began():
+    """Of two groups of onsets, evidence for death counts in that whose past it contradicts."""
+    times = 240.0 * np.arange(60)
+    group = (np.arange(60) >= 30).astype(np.int64)
+    since = np.zeros((2, 60, len(DEAD)))
+    since[1, 30:] = 2.0
+    dying = smooth(np.zeros((60, len(STATES))), times, RATES, since=since, group=group)[:, DEAD].sum(axis=1)
+    assert dying[28] < 0.01 and dying[-1] > 0.99

@@ -79,3 +79,14 @@ def test_a_division_that_is_not_called_is_missed(example):
 def test_deaths_are_absent_when_a_side_carries_none(example):
     scores = example.score(fates=with_fate(example, 2, onset_s=float("nan")))
     assert scores.absent["death.f1"] == "the result carries no deaths"
+
+
+def test_calibration_asks_whether_a_cell_was_dying_by_its_last_frame(example):
+    """A track that ended before its cell died is none of a dead cell; optional deaths do not count."""
+    truth = example.tables["fates"].assign(frame_interval_s=2.0)
+    alive = example.tables["fates"].assign(frame_interval_s=2.0, death_probability=0.0)
+    early = alive.assign(last_frame=alive["last_frame"].mask(alive["cell_id"] == 2, 10))
+    unclear = truth.assign(optional=truth["cell_id"] == 2)
+    for true, called, error in ((truth, alive, True), (truth, early, False), (unclear, alive, False)):
+        scores = score_deaths(schema.conform(true, TYPES), schema.conform(called, TYPES), pairs(example))
+        assert (scores["death.calibration_error"].value > 0) == error
