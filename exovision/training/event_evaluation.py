@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, softmax
 
 from exovision.events.examples import NUMBERS
 from exovision.events.weighing import CLASSES, log_prior
 from exovision.nets.fate_judge import FateJudge
 from exovision.progress import Progress, silent
 from exovision.scoring.classifier import average_precision, calibration_error, roc_auc
+from exovision.settings import EventSettings
 from exovision.training.event_examples import EventExamples, join
 from exovision.training.events import kept_apart, simulated_examples
 
@@ -58,7 +60,8 @@ def evaluate_events(
     -------
     dict of str to dict of str to float
         For movies, single and reviewed events, of the network and of the models of the light alone: the
-        figures of `fusion_figures`.
+        figures of `fusion_figures`; and how many moments an analysis with default settings would call
+        fusions (`called`), and how many of these are (`called_right`).
 
     Raises
     ------
@@ -77,9 +80,19 @@ def evaluate_events(
         chosen = held_out.of_kind(kind)
         if chosen.any():
             part = held_out.chosen(chosen)
-            figures[f"{kind} moments, network"] = fusion_figures(part, network_scores(part, likely[chosen]))
-            figures[f"{kind} moments, models alone"] = fusion_figures(part, model_scores(part))
+            for name, score in (
+                ("network", partial(network_scores, part, likely[chosen])),
+                ("models alone", partial(model_scores, part)),
+            ):
+                found = fusion_figures(part, score()) | _calls(part, score(EventSettings().fusion_prior))
+                figures[f"{kind} moments, {name}"] = found
     return figures
+
+
+def _calls(examples: EventExamples, probability: NDArray[np.float64]) -> Figures:
+    called = probability >= EventSettings().fate_min_probability
+    right = called & (examples.classes == CLASSES[0])
+    return {"called": float(called.sum()), "called_right": float(right.sum())}
 
 
 def agreement(judge: FateJudge, examples: EventExamples, *, fusion_prior: float) -> Figures:
@@ -108,17 +121,20 @@ def agreement(judge: FateJudge, examples: EventExamples, *, fusion_prior: float)
     }
 
 
-def network_scores(examples: EventExamples, likely: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probability of fusion at the shares that the examples have, from log-likelihoods (N, K)."""
+def network_scores(
+    examples: EventExamples, likely: NDArray[np.float64], fusion_prior: float | None = None
+) -> NDArray[np.float64]:
+    """Return the probability of fusion from log-likelihoods (N, K), at the examples' shares or a prior."""
     shares = np.array([np.mean(examples.classes == name) for name in CLASSES])
-    probability: NDArray[np.float64] = softmax(likely + np.log(np.maximum(shares, 1e-9)), axis=1)[:, 0]
+    prior = np.log(np.maximum(shares, 1e-9)) if fusion_prior is None else log_prior(fusion_prior)
+    probability: NDArray[np.float64] = softmax(likely + prior, axis=1)[:, 0]
     return probability
 
 
-def model_scores(examples: EventExamples) -> NDArray[np.float64]:
-    """Return the probability of fusion at the examples' share from the models of the light alone."""
-    share = np.clip(np.mean(examples.classes == CLASSES[0]), 1e-9, 1 - 1e-9)
-    probability: NDArray[np.float64] = expit(examples.ratios + np.log(share / (1 - share)))
+def model_scores(examples: EventExamples, fusion_prior: float | None = None) -> NDArray[np.float64]:
+    """Return the probability of fusion by the models alone; at the examples' share without a prior."""
+    share = np.mean(examples.classes == CLASSES[0]) if fusion_prior is None else fusion_prior
+    probability: NDArray[np.float64] = expit(examples.ratios + logit(np.clip(share, 1e-9, 1 - 1e-9)))
     return probability
 
 

@@ -145,6 +145,9 @@ def test_training_writes_weights_that_can_be_judged_with_and_is_repeatable(folde
     assert record["told"] == list(NUMBERS) and record["temperature"] > 0
     figures = evaluate_events(first, folder, movies=0, sets=1, seed=-600, device="cpu")
     assert set(figures) == {"single moments, network", "single moments, models alone"}
+    for values in figures.values():
+        assert 0 <= values["called_right"] <= values["called"] < values["moments"]
+    assert figures["single moments, models alone"]["called_right"] > 0
     bytes_before = first.read_bytes()
     assert train_events(folder, training=training, device="cpu").read_bytes() == bytes_before
 
@@ -160,6 +163,7 @@ def test_a_perfect_score_has_perfect_figures_and_a_useless_one_has_not():
 def test_the_models_alone_are_scored_at_the_share_of_fusions_among_the_examples():
     scores = model_scores(made(["fused", REST, REST, REST], ratios=[0.0, 0.0, 40.0, -40.0]))
     assert scores == pytest.approx([0.25, 0.25, 1.0, 0.0], abs=1e-6)
+    assert model_scores(made(["fused", REST], ratios=[0.0, 0.0]), 0.01) == pytest.approx([0.01, 0.01])
 
 
 def test_moments_of_a_movie_are_labelled_by_what_truly_happened_there():
