@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exovision.errors import InputError
 from exovision.report.charts import draw_distances, draw_dockings_per_cell, draw_dwell
-from exovision.report.deaths import CELL_STATES
+from exovision.report.deaths import CELL_STATES, draw_dying
 from exovision.report.fate_strips import KINDS as FATES
 from exovision.report.fate_strips import draw_fates
 from exovision.report.strips import cut_strips, draw_strip, make_strip
@@ -172,7 +172,7 @@ def _draw_states(axes: Axes, own: pd.DataFrame, last: float) -> list[str]:
 
 
 def chart_pictures(session: Session) -> dict[str, Picture]:
-    """Return the report's charts of distances, dwell times and dockings per cell, as far as there are any."""
+    """Return the report's charts of distances, dwell, dockings per cell and deaths, where there are any."""
     summary, events = session.summary, session.events
     cut = events[(events["kind"] == "docking") & (events["censored"] == "right")]
     waits_s = cut["duration_s"].to_numpy(dtype=np.float64) + (summary["exposure"]["interval_s"] or 0.0)
@@ -182,5 +182,6 @@ def chart_pictures(session: Session) -> dict[str, Picture]:
             "Where the exosomes are": draw_distances(summary["distance_profile"], band_um=band_um),
             "How long dockings last": draw_dwell(summary["dwell"], waits_s),
             "Dockings per cell": draw_dockings_per_cell(session.fates),
+            "Cells that have begun to die": draw_dying(session.cells, session.fates),
         }
         return {name: picture(figure) for name, figure in figures.items() if figure is not None}

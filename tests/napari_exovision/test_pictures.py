@@ -72,3 +72,12 @@ def test_a_death_shows_in_the_lifeline(folder: Path) -> None:
 def test_the_charts_are_those_of_the_report(session: Session) -> None:
     pictures = chart_pictures(session)
     assert "Dockings per cell" in pictures and all(inked(picture) for picture in pictures.values())
+    assert "Cells that have begun to die" not in pictures
+
+
+def test_deaths_have_a_curve_of_their_own(folder: Path) -> None:
+    fates = pd.read_csv(folder / "fates.csv")
+    fates["exit"] = fates["exit"].astype(object)
+    fates.loc[0, ["exit", "onset_s"]] = ["died", 16.0]
+    fates.to_csv(folder / "fates.csv", index=False)
+    assert inked(chart_pictures(Session.open(folder))["Cells that have begun to die"])
