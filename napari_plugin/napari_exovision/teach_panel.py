@@ -9,6 +9,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QListWidget,
     QProgressBar,
@@ -60,6 +61,7 @@ class TeachPanel(Panel):
         self.discard_button = button("Discard them", self.discard)
         self.figures = QTableWidget(0, 2)
         self.figures.setHorizontalHeaderLabels(["before", "after"])
+        self.figures.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.figures.setMaximumHeight(160)
         column = QVBoxLayout(self)
         for box in (self._lessons_box(), self._training_box()):
@@ -74,11 +76,9 @@ class TeachPanel(Panel):
         form = QFormLayout(box)
         form.addRow("teach", self.subject)
         form.addRow(self.hint)
-        row = QHBoxLayout()
-        row.addWidget(self.add_button)
-        row.addWidget(button("Remove the chosen one", self.drop))
-        form.addRow(row)
+        form.addRow(self.add_button)
         form.addRow(self.pictures)
+        form.addRow(button("Remove the chosen one", self.drop))
         return box
 
     def _training_box(self) -> QGroupBox:
