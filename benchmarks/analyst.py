@@ -21,7 +21,7 @@ from skimage.measure import regionprops_table
 from skimage.transform import resize
 
 from exovision.nets import weights
-from exovision.nets.shipped import cell_weights
+from exovision.nets.shipped import weights_file
 from exovision.records import Movie
 from exovision.settings import CellSettings
 
@@ -47,7 +47,7 @@ class Script:
         self.seconds: Counter[str] = Counter()
         from exovision.nets.unet import FlowUNet
 
-        self._network, facts = weights.load(cell_weights(CellSettings()), FlowUNet)
+        self._network, facts = weights.load(weights_file(CellSettings()), FlowUNet)
         self._factor = min(float(facts["working_diameter_px"]) / diameter_px, 1.0)
 
     def run(self, movie: Movie, out: Path) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def main() -> None:
     """Print counts, least times and the bound."""
     from exovision.nets import weights
     from exovision.nets.cell_finder import MIRROR_PX, ZOOM
-    from exovision.nets.shipped import cell_weights
+    from exovision.nets.shipped import weights_file
     from exovision.nets.unet import FlowUNet
     from exovision.settings import CellSettings
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--memory-gb-s", type=float, default=3350.0)
     parser.add_argument("--transfer-gb-s", type=float, default=55.0, help="host to device")
     options = parser.parse_args()
-    network, facts = weights.load(cell_weights(CellSettings()), FlowUNet)
+    network, facts = weights.load(weights_file(CellSettings()), FlowUNet)
     # As CellFinder does for cells larger than its working diameter.
     working_um = facts["working_diameter_px"] * options.pixel_size_um
     factor = min(1.0, ZOOM * working_um / options.diameter_um)

@@ -271,9 +271,9 @@ def fate_network(settings: EventSettings, device: str, note: Callable[[str], Non
     if settings.network == "none":
         return None
     from exovision.nets.fate_judge import FateJudge
-    from exovision.nets.shipped import fate_weights
+    from exovision.nets.shipped import weights_file
 
-    return FateJudge(fate_weights(settings), numbers=NUMBERS, classes=CLASSES, device=device, note=note)
+    return FateJudge(weights_file(settings), numbers=NUMBERS, classes=CLASSES, device=device, note=note)
 
 
 def microscope_of(detector: Detector, settings: Settings, pixel_size_um: float) -> Microscope:

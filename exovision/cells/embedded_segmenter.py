@@ -10,7 +10,7 @@ from exovision.cells.compartments import fill_compartments
 from exovision.cells.membrane import snap_to_membrane
 from exovision.nets.cell_finder import CellFinder
 from exovision.nets.scaling import has_contrast
-from exovision.nets.shipped import cell_weights
+from exovision.nets.shipped import weights_file
 from exovision.records import LabelStack
 from exovision.settings import CellSettings
 
@@ -64,7 +64,7 @@ class EmbeddedSegmenter:
     ) -> None:
         self.notes: list[str] = []
         self.diameter_px = settings.diameter_um and um_to_px(settings.diameter_um, pixel_size_um)
-        self._finder = CellFinder(cell_weights(settings), device=device, note=self.notes.append)
+        self._finder = CellFinder(weights_file(settings), device=device, note=self.notes.append)
         self._range_px = (um_to_px(SMALLEST_UM, pixel_size_um), um_to_px(LARGEST_UM, pixel_size_um))
         self._snaps = settings.snap_to_membrane
         self._sigma_px = max(um_to_px(USUAL_SIGMA_UM, pixel_size_um), 1.0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from exovision.death.crops import BODIES, Sizes, cut, typical_sizes
 from exovision.nets.cell_judge import STATES, CellJudge
-from exovision.nets.shipped import death_weights
+from exovision.nets.shipped import weights_file
 from exovision.settings import DeathSettings
 
 COLUMNS = [f"p_{state}" for state in STATES]
@@ -81,9 +81,7 @@ class Morphology:
 
     def _ready(self) -> CellJudge:
         if self._judge is None:
-            self._judge = CellJudge(
-                death_weights(self._settings), device=self._device, note=self.notes.append
-            )
+            self._judge = CellJudge(weights_file(self._settings), device=self._device, note=self.notes.append)
             shown = [role for role in BODIES if role in self._roles]
             self._idle = not set(self._judge.needs) & set(shown)
             if self._idle:

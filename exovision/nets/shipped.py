@@ -10,47 +10,25 @@ import exovision_models
 from exovision.errors import InputError
 from exovision.settings import CellSettings, DeathSettings, EventSettings, Settings
 
-CELLS, DEATH, FATES = "cells_embedded", "death_embedded", "events_embedded"
+SHIPPED = {
+    CellSettings: "cells_embedded",
+    DeathSettings: "death_embedded",
+    EventSettings: "events_embedded",
+}
 
 
-def cell_weights(settings: CellSettings) -> Path:
-    """Return the weights file of the embedded segmenter: the user's own, else the shipped one.
-
-    Raises
-    ------
-    InputError
-        If the shipped file is missing or damaged.
-    """
-    return _own_or_shipped(settings.weights, CELLS)
-
-
-def death_weights(settings: DeathSettings) -> Path:
-    """Return the weights file of the morphology network: the user's own, else the shipped one.
+def weights_file(settings: CellSettings | DeathSettings | EventSettings) -> Path:
+    """Return the weights file of a stage's network: the user's own, else the shipped one.
 
     Raises
     ------
     InputError
         If the shipped file is missing or damaged.
     """
-    return _own_or_shipped(settings.weights, DEATH)
-
-
-def fate_weights(settings: EventSettings) -> Path:
-    """Return the weights file of the network of fates: the user's own, else the shipped one.
-
-    Raises
-    ------
-    InputError
-        If the shipped file is missing or damaged.
-    """
-    return _own_or_shipped(settings.weights, FATES)
-
-
-def _own_or_shipped(own: str | None, name: str) -> Path:
-    if own is not None:
-        return Path(own)
+    if settings.weights is not None:
+        return Path(settings.weights)
     try:
-        return exovision_models.weights(name)
+        return exovision_models.weights(SHIPPED[type(settings)])
     except (exovision_models.WeightsError, OSError) as error:
         raise InputError(f"the weights that ship with exovision are needed: {error}") from error
 
@@ -70,10 +48,10 @@ def weights_used(settings: Settings, *, labels: bool = False) -> dict[str, str]:
         If a file cannot be read.
     """
     finds = settings.cells.segmenter == "embedded" and not labels
-    paths = [cell_weights(settings.cells)] if finds else []
+    paths = [weights_file(settings.cells)] if finds else []
     paths += [Path(settings.exosomes.weights)] if settings.exosomes.weights is not None else []
-    paths += [death_weights(settings.death)] if settings.death.morphology == "embedded" else []
-    paths += [fate_weights(settings.events)] if settings.events.network == "embedded" else []
+    paths += [weights_file(settings.death)] if settings.death.morphology == "embedded" else []
+    paths += [weights_file(settings.events)] if settings.events.network == "embedded" else []
     return {path.stem: _digest(path) for path in paths}
 
 

@@ -12,7 +12,7 @@ import tifffile
 
 from exovision.errors import InputError
 from exovision.io.folders import make_folder
-from exovision.nets.shipped import cell_weights
+from exovision.nets.shipped import weights_file
 from exovision.progress import Progress, silent
 from exovision.training.cells import from_corrections, held_out, labelled_names, train_cells
 from exovision.training.evaluation import evaluate_cells
@@ -54,7 +54,7 @@ class CellSchool(School):
 
     def usual_steps(self, session: Session) -> int:
         """Return how many batches a training has unless more are wanted."""
-        return from_corrections(cell_weights(session.stored.settings.cells)).steps
+        return from_corrections(weights_file(session.stored.settings.cells)).steps
 
     def train(
         self,
@@ -67,7 +67,7 @@ class CellSchool(School):
         """Go on from the present weights; see `School.train`. The session's pixel size holds for all."""
         names = self.names()
         self.enough(len(names), "taught frames")
-        present = cell_weights(session.stored.settings.cells)
+        present = weights_file(session.stored.settings.cells)
         training = from_corrections(present)
         training = training if steps is None else replace(training, steps=steps)
         trial = make_folder(self.folder / TRIAL)

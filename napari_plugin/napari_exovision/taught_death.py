@@ -13,7 +13,7 @@ from exovision.death.crops import BODIES, Sizes, cut, typical_sizes
 from exovision.errors import InputError
 from exovision.io.folders import make_folder
 from exovision.nets.cell_judge import CellJudge
-from exovision.nets.shipped import death_weights
+from exovision.nets.shipped import weights_file
 from exovision.progress import Progress, silent
 from exovision.records import Movie
 from exovision.training.death import from_corrections, train_death, unseen
@@ -65,7 +65,7 @@ class DeathSchool(School):
 
     def usual_steps(self, session: Session) -> int:
         """Return how many batches a training has unless more are wanted."""
-        return from_corrections(death_weights(session.stored.settings.death)).steps
+        return from_corrections(weights_file(session.stored.settings.death)).steps
 
     def train(
         self,
@@ -81,7 +81,7 @@ class DeathSchool(School):
         crops = read_labelled(self.lessons)
         cells = np.unique(crops.movies).size
         self.enough(cells, "cells")
-        present = death_weights(session.stored.settings.death)
+        present = weights_file(session.stored.settings.death)
         training = from_corrections(present)
         training = training if steps is None else replace(training, steps=steps)
         aside = crops.chosen(unseen(crops))

@@ -11,7 +11,7 @@ from exovision.events.weighing import CLASSES
 from exovision.files import write_text
 from exovision.io.folders import make_folder
 from exovision.nets.fate_judge import FateJudge
-from exovision.nets.shipped import fate_weights
+from exovision.nets.shipped import weights_file
 from exovision.progress import Progress, silent
 from exovision.training.event_evaluation import agreement
 from exovision.training.events import KEPT_APART, from_reviews, kept_apart, train_events
@@ -56,7 +56,7 @@ class EventSchool(School):
 
     def usual_steps(self, session: Session) -> int:
         """Return how many batches a training has unless more are wanted."""
-        return from_reviews(fate_weights(session.stored.settings.events)).steps
+        return from_reviews(weights_file(session.stored.settings.events)).steps
 
     def train(
         self,
@@ -71,7 +71,7 @@ class EventSchool(School):
         reviewed = reviewed_moments([results / name for name in self.names()], progress)
         self.enough(len(reviewed), "reviewed events", least=KEPT_APART)
         settings = session.stored.settings.events
-        present = fate_weights(settings)
+        present = weights_file(settings)
         training = from_reviews(present)
         training = training if steps is None else replace(training, steps=steps)
         trial = make_folder(self.folder / TRIAL)
