@@ -75,7 +75,7 @@ def train_death(
         bar = watch("death")
         weights = train(out, data=data, training=training, hold_out=hold_out, device=device, progress=bar)
         figures = evaluate_death(weights, data=data if hold_out else None, device=device, progress=bar)
-    return _tell(weights, figures, "death.weights")
+    return _tell(weights, figures, "death.weights, with death.morphology: embedded")
 
 
 @train_app.command("events")
@@ -112,7 +112,7 @@ def train_events(
             weights, out, reviewed=reviewed, movies=test_movies, sets=test_sets, seed=seed, device=device,
             progress=bar,
         )  # fmt: skip
-    return _tell(weights, figures, "events.weights")
+    return _tell(weights, figures, "events.weights, with events.network: embedded")
 
 
 @train_app.command("spots")

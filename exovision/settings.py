@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 from reprlib import Repr
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from exovision.errors import SettingsError
 from exovision.methods import SEGMENTERS
@@ -43,6 +43,12 @@ class Stage(BaseModel):
     """The base of every settings model: frozen, strict about unknown names, finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _check_weights(weights: str | None, network: str, name: str) -> None:
+    """Raise `ValueError` if weights are named that the network, chosen by the setting `name`, never loads."""
+    if weights is not None and network == "none":
+        raise ValueError(f"weights are used with {name}: embedded alone; choose it, or leave weights out")
 
 
 class ReadingSettings(Stage):
@@ -165,6 +171,11 @@ class EventSettings(Stage):
     ring_inner_um: float = Field(1.0, gt=0, description="local ring of the chance test, inner distance")
     ring_outer_um: float = Field(3.0, gt=0, description="local ring of the chance test, outer distance")
 
+    @model_validator(mode="after")
+    def _weights_are_used(self) -> Self:
+        _check_weights(self.weights, self.network, "network")
+        return self
+
 
 class DeathSettings(Stage):
     """How the state of each cell is told in time."""
@@ -199,6 +210,11 @@ class DeathSettings(Stage):
     )
     pi_pulse_s: float = Field(80.0, ge=0, description="PI that is gone again after this time is no death")
     onset_window_h: float = Field(2.0, gt=0, description="how long before the call the onset is sought")
+
+    @model_validator(mode="after")
+    def _weights_are_used(self) -> Self:
+        _check_weights(self.weights, self.morphology, "morphology")
+        return self
 
 
 class ExperimentSettings(Stage):
