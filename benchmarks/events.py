@@ -84,10 +84,9 @@ def main() -> None:
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(options.work or scratch)
+        parts = {"scenes": _scenes, "nulls": _nulls, "reversed": _reversed, "grid": _grid}
         for part in options.parts:
-            found[part] = {"scenes": _scenes, "nulls": _nulls, "reversed": _reversed, "grid": _grid}[part](
-                options, work
-            )
+            found[part] = parts[part](options, work)
     if options.out:
         write_json(found, options.out)
 

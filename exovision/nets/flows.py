@@ -16,9 +16,8 @@ FLOW_SCALE = 5.0
 
 STEPS_PER_DIAMETER = 3.0
 """Euler steps of the decoding per cell diameter: a pixel on the rim needs half a diameter at unit speed."""
-
-
 _ABREAST, _UNWATCHED, _STILL_PX = 32, 8, np.float32(1e-3)
+"""Pixels followed together; steps between two looks whether they still move; less than this is still."""
 
 
 def flow_targets(labels: NDArray[np.int32]) -> NDArray[np.float32]:

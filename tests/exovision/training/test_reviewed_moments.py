@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
-from exovision.curation.annotations import FILE, write_annotations
+from exovision.curation.annotations import FILE, Annotation, write_annotations
 from exovision.curation.events import accept_event, delete_event, relabel_event
 from exovision.errors import InputError
 from exovision.events.examples import NUMBERS, ROLES
@@ -75,6 +75,21 @@ def test_a_movie_that_is_gone_is_named(burst, results, tmp_path):
             reviewed_moments(movie_folders(results))
     finally:
         (tmp_path / "elsewhere.tif").rename(moved)
+
+
+def test_cells_are_as_they_were_corrected(results, monkeypatch):
+    stored = open_result(results / "movie")
+    painted = Annotation("paint", {"frame": 4, "runs": [[0, 5, 88]]})
+    accepted = accept_event(stored.spots, endings(stored)[0])
+    write_annotations([painted, accepted], results / "movie" / FILE, n_spots=len(stored.spots))
+    seen = []
+    monkeypatch.setattr(
+        "exovision.training.reviewed_moments.reanalyse",
+        lambda *parts, device: seen.append(parts[2].labels[4]),
+    )
+    with pytest.raises(InputError):  # Nothing was examined.
+        reviewed_moments(movie_folders(results))
+    assert (seen[0].ravel()[:5] == 88).all() and (seen[0].ravel()[5:] != 88).all()
 
 
 def test_a_network_that_the_settings_name_weighs_the_fates_and_is_recorded(results, tmp_path):
