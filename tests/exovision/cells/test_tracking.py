@@ -71,3 +71,13 @@ def test_given_ids_are_kept_as_they_are():
 def test_frames_without_cells_make_no_tracks():
     tracker, out = followed([frame_of()] * 3)
     assert not any(labels.any() for labels in out) and tracker.tracks().empty
+
+
+def test_a_long_cell_that_slides_farther_than_its_radius_keeps_its_id_by_its_overlap():
+    frames = [np.zeros(ROWS.shape, dtype=np.int32) for _ in range(2)]
+    frames[0][50:60, 10:110] = 1
+    frames[1][50:60, 50:150] = 1
+    _, out = followed(frames)
+    assert out[1].max() == 1
+    _, out = followed(frames, min_overlap=0.9)
+    assert out[1].max() == 2

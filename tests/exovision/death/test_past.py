@@ -35,6 +35,14 @@ def test_a_daughter_that_grows_and_dims_becomes_usual():
     np.testing.assert_allclose(np.exp(usual[-1, :2]), (100.0, 50.0), rtol=1e-6)
 
 
+def test_one_that_grows_long_after_it_was_first_seen_is_alive_whatever_its_light():
+    small = FRAMES < 25
+    _, usual = usual_before(
+        seen(area=np.where(small, 60.0, 100.0), light=np.where(small, 80.0, 50.0)), TIMES_S, ONE
+    )
+    np.testing.assert_allclose(np.exp(usual[-1, :2]), (100.0, 50.0), rtol=1e-6)
+
+
 def test_bleaching_that_all_share_is_no_change():
     rows = [FRAMES + 60 * cell for cell in range(4)]
     light = np.tile(50.0 * np.exp(-FRAMES / 60), 4)

@@ -54,6 +54,16 @@ def test_cells_whose_flows_do_not_fit_are_dropped():
     assert (found[labels == 4] > 0).mean() > 0.97
 
 
+def test_a_cell_cut_by_the_border_stays_whatever_its_flows():
+    labels = np.zeros(ROWS.shape, dtype=np.int32)
+    labels[np.hypot(ROWS - 4, COLUMNS - 30) <= 14] = 1
+    labels[np.hypot(ROWS - 60, COLUMNS - 80) <= 14] = 2
+    tilted = FLOW_SCALE * flow_targets(labels) * np.float32(0.15)
+    found = decode(tilted, np.where(labels > 0, 5, -5).astype(np.float32), diameter_px=30)
+    assert (found[labels == 1] > 0).mean() > 0.97
+    assert (found[labels == 2] > 0).mean() < 0.2
+
+
 def test_no_cells_give_no_labels():
     found = decode(np.zeros((2, 32, 32), np.float32), np.full((32, 32), -3, np.float32), diameter_px=10)
     assert found.dtype == np.int32 and not found.any()

@@ -1,7 +1,9 @@
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from exovision.errors import InputError, SettingsError
@@ -21,7 +23,7 @@ from exovision.training.events import (
     train_events,
     turned_moment,
 )
-from exovision.training.movie_moments import movie_moments
+from exovision.training.movie_moments import _classes, movie_moments
 
 SMALL = EventTraining(movies=0, sets=3, steps=30, batch=16, widths=(4, 4, 4), hidden=8)
 
@@ -169,3 +171,15 @@ def test_the_models_alone_are_scored_at_the_share_of_fusions_among_the_examples(
 def test_moments_of_a_movie_are_labelled_by_what_truly_happened_there():
     found = movie_moments(np.random.default_rng([0, 5, 3]), "movie_3")
     assert len(found) > 10 and set(found.groups) == {"movie_3"} and set(found.classes) <= set(CLASSES)
+
+
+def test_a_fusion_counts_while_what_is_left_of_the_vesicle_may_still_be_seen():
+    spots = pd.DataFrame({"frame": np.arange(50), "y_px": 20.0, "x_px": 30.0 + 0.1 * np.arange(50)})
+    truth = spots.assign(spot_id=np.arange(50), exosome_id=3, snr=6.0, ignore=False, decoy="", cell_id=1)
+    events = pd.DataFrame({"kind": ["fusion"], "exosome_id": [3], "start_frame": [20]})
+    at = (15, 20, 29, 40)
+    moments = [SimpleNamespace(track=SimpleNamespace(exosome_id=7), first=t, last=t) for t in at]
+    tables = {"events": events, "spots": truth}
+    assert list(_classes(moments, tables, spots.assign(exosome_id=7))) == ["fused", "fused", "fused", REST]
+    other = spots.assign(exosome_id=7, y_px=200.0)
+    assert set(_classes(moments, tables, other)) == {REST}
