@@ -79,6 +79,9 @@ def ignore(note: str) -> None:
 class BatchRunner:
     """Runs a network over images in batches; out of memory means half the batch, and in the end the CPU.
 
+    Arithmetic is float32 throughout, on GPUs as well, where torch would round the factors of convolutions to
+    the ten bits of TF32: every device has to find the same cells (`benchmarks/precision.py`).
+
     Parameters
     ----------
     network : Module
@@ -136,11 +139,17 @@ class BatchRunner:
         return self._cpu_images if self.device.type == "cpu" else max(1, self.batch_px // image_px)
 
     def _forward(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
-            output = self._network(batch.contiguous(memory_format=torch.channels_last))
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            output = self._network(self._sent(images).contiguous(memory_format=torch.channels_last))
             result: NDArray[np.float32] = output.float().cpu().contiguous().numpy()
         return result
+
+    def _sent(self, images: NDArray[np.float32]) -> torch.Tensor:
+        """Return images on the device; to a GPU they go from pinned memory, which it fetches by itself."""
+        batch = torch.from_numpy(np.ascontiguousarray(images))
+        if self.device.type == "cuda":
+            batch = batch.pin_memory()
+        return batch.to(self.device, non_blocking=True)
 
     def _retreat(self, size: int, image_px: int) -> None:
         if self.device.type == "cuda":

@@ -46,6 +46,7 @@ def on_gpu(monkeypatch):
         return tensor if args and isinstance(args[0], Pretender) else as_before(tensor, *args, **kwargs)
 
     monkeypatch.setattr(torch.Tensor, "to", stay)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     free = [1 << 34]
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 1 << 34))
@@ -91,6 +92,26 @@ def test_a_full_gpu_still_gets_one_image_at_a_time(on_gpu):
     network = Hungry(most=1)
     run(network)
     assert network.batches == [1] * 5
+
+
+def test_images_go_to_a_gpu_from_pinned_memory(on_gpu, monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(len(tensor)) or tensor)
+    run(Hungry(most=2), batch_px=32)
+    assert pinned == [2, 2, 1]
+
+
+def test_convolutions_keep_all_bits_of_float32(on_gpu):
+    class Asking(nn.Module):
+        def to(self, **kwargs):
+            return self
+
+        def forward(self, x):
+            return x.new_full((len(x), 1), float(torch.backends.cudnn.allow_tf32))
+
+    assert torch.backends.cudnn.allow_tf32
+    assert not run(Asking())[1].any()
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_another_failure_is_not_hidden():
