@@ -28,6 +28,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,8 @@ def peak_gb() -> float:
 
 def measure(path: Path, frames: int, size: int, analyst: bool) -> dict[str, Any]:
     """Analyse the movie at `path`, stretched to `frames` frames of `size`² px, and return what it cost."""
+    import cellpose.dynamics  # noqa: F401
+
     import exovision
     import exovision.nets.unet
     import exovision.pipeline
@@ -182,7 +185,7 @@ def main() -> None:
         return
     for scene, cells, spots in product(options.scenes, options.cells or [None], options.spots):
         with tempfile.TemporaryDirectory() as folder:
-            _simulate(scene, options.seed, Path(folder), cells=cells, spots=spots)
+            _simulate(scene, options.seed, Path(folder), size=max(options.sizes), cells=cells, spots=spots)
             for frames, size in product(options.frames, options.sizes):
                 run = subprocess.run(
                     [sys.executable, __file__, "--measure", f"{folder}/movie.ome.tif", str(frames), str(size)]
@@ -213,15 +216,21 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _simulate(name: str, seed: int, folder: Path, *, cells: int | None, spots: float) -> None:
-    """Write the movie of a scene with so many cells, and so many times as many spots on the glass."""
+def _simulate(name: str, seed: int, folder: Path, *, size: int, cells: int | None, spots: float) -> None:
+    """Write the movie of a scene with so many cells, and so many times as many spots on the glass.
+
+    A scene that is smaller than `size` grows to it, with as many cells per area.
+    """
     from exovision.simulation.movie import simulate, write
     from exovision.simulation.scene import load_scene
 
     scene = load_scene(name)
-    count = scene.cells.count if cells is None else cells
+    shape = tuple(max(size, edge) for edge in scene.imaging.shape_px)
+    growth = prod(shape) / prod(scene.imaging.shape_px)
+    count = round(growth * scene.cells.count) if cells is None else cells
     glass = {part: spots * getattr(scene.exosomes, part) for part in ("stuck_per_um2", "dye_per_um2")}
     changed = {
+        "imaging": scene.imaging.model_copy(update={"shape_px": shape}),
         "cells": scene.cells.model_copy(update={"count": count}),
         "exosomes": scene.exosomes.model_copy(update=glass),
     }

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import io
+import re
+import shutil
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exovision.errors import ExovisionError, InputError, SettingsError
 from exovision.io.axes import resolve
+from exovision.io.formats import parts_of
 from exovision.io.metadata import ome_images
 from exovision.io.movies import read
 from exovision.io.roles import parse_channels
 from exovision.io.samples import match_samples, read_samples
-from exovision.io.tiff_source import tiff_parts
 from exovision.settings import Settings
 
+MARKS = (".zattrs", ".zarray", ".zgroup", "zarr.json")
 PLACE = Path(tempfile.mkdtemp(prefix="exovision-fuzz-"))
 often = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -46,17 +50,9 @@ def one_line(error: ExovisionError) -> None:
     assert str(error) and "\n" not in str(error) and len(str(error)) < 2000
 
 
-@often
-@given(kind=st.sampled_from(KINDS), changed=changes, kept=st.floats(0, 1), where=st.sampled_from((0.1, 1.0)))
-def test_a_changed_or_cut_tiff_is_read_or_refused_in_one_line(kind, changed, kept, where) -> None:
-    data = bytearray(kind)
-    for at, new in changed:
-        start = int(at * where * len(data))
-        data[start : start + len(new)] = new
-    path = PLACE / "movie.tif"
-    path.write_bytes(data[: int(len(data) * max(kept, 0.02))] if kept < 0.8 else data)
+def read_or_refused(path: Path) -> None:
     try:
-        tiff_parts(path)
+        parts_of(path)
         movie = read(path, channels={"exosome": 0}, pixel_size_um=0.1, frame_interval_s=1.0)
         try:
             for t in range(min(movie.n_frames, 3)):
@@ -66,6 +62,89 @@ def test_a_changed_or_cut_tiff_is_read_or_refused_in_one_line(kind, changed, kep
             movie.source.close()
     except ExovisionError as error:
         one_line(error)
+
+
+def changed_or_cut(data: bytes, changed: list[tuple[float, bytes]], where: float, kept: float) -> bytes:
+    made = bytearray(data)
+    for at, new in changed:
+        start = int(at * where * len(made))
+        made[start : start + len(new)] = new
+    return bytes(made[: int(len(made) * max(kept, 0.02))] if kept < 0.8 else made)
+
+
+@often
+@given(kind=st.sampled_from(KINDS), changed=changes, kept=st.floats(0, 1), where=st.sampled_from((0.1, 1.0)))
+def test_a_changed_or_cut_tiff_is_read_or_refused_in_one_line(kind, changed, kept, where) -> None:
+    path = PLACE / "movie.tif"
+    path.write_bytes(changed_or_cut(kind, changed, where, kept))
+    read_or_refused(path)
+
+
+@pytest.fixture(scope="module")
+def vendor_bytes(vendor) -> dict[str, bytes]:
+    pixels = np.random.default_rng(0).integers(0, 500, (1, 3, 2, 1, 8, 9), dtype=np.uint16)
+    times = np.arange(6.0).reshape(1, 3, 2)
+    writers = {ending: getattr(vendor, f"write_{ending}") for ending in ("nd2", "czi", "lif")}
+    return {
+        ending: write(PLACE / f"whole.{ending}", pixels, times).read_bytes()
+        for ending, write in writers.items()
+    }
+
+
+@often
+@given(
+    ending=st.sampled_from(("nd2", "czi", "lif")),
+    changed=changes,
+    kept=st.floats(0, 1),
+    where=st.sampled_from((0.1, 1.0)),
+)
+def test_a_changed_or_cut_vendor_file_is_read_or_refused_in_one_line(
+    vendor_bytes, ending, changed, kept, where
+) -> None:
+    path = PLACE / f"movie.{ending}"
+    path.write_bytes(changed_or_cut(vendor_bytes[ending], changed, where, kept))
+    read_or_refused(path)
+
+
+@pytest.fixture(scope="module")
+def zarr_folders(zarrs) -> dict[str, dict[str, bytes]]:
+    pixels = np.random.default_rng(0).integers(0, 500, (3, 2, 1, 8, 9), dtype=np.uint16)
+    images = {v: zarrs.write_image(PLACE / f"whole{v}.zarr", pixels, version=v) for v in ("0.4", "0.5")}
+    return {
+        version: {
+            str(file.relative_to(image)): file.read_bytes()
+            for file in sorted(image.rglob("*"))
+            if file.is_file()
+        }
+        for version, image in images.items()
+    }
+
+
+VALUE = re.compile(rb"-?\d+(?:\.\d+)?|\"[^\"]*\"|null|true|false")
+odd = st.sampled_from((b"null", b"-1", b"0", b"1e99", b'"x"', b"[]", b"{}", b"99999999999", b"true"))
+
+
+@often
+@given(
+    version=st.sampled_from(("0.4", "0.5")), data=st.data(), value=odd, changed=changes, kept=st.floats(0, 1)
+)
+def test_a_zarr_of_which_one_file_is_wrong_is_read_or_refused_in_one_line(
+    zarr_folders, version, data, value, changed, kept
+) -> None:
+    files = dict(zarr_folders[version])
+    name = data.draw(st.sampled_from(sorted(files)))
+    spans = [found.span() for found in VALUE.finditer(files[name])] if Path(name).name in MARKS else []
+    if spans and kept > 0.3:
+        start, stop = data.draw(st.sampled_from(spans))
+        files[name] = files[name][:start] + value + files[name][stop:]
+    else:
+        files[name] = changed_or_cut(files[name], changed, 1.0, kept)
+    image = PLACE / "movie.zarr"
+    shutil.rmtree(image, ignore_errors=True)
+    for place, content in files.items():
+        (image / place).parent.mkdir(parents=True, exist_ok=True)
+        (image / place).write_bytes(content)
+    read_or_refused(image)
 
 
 @often
