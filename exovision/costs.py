@@ -10,11 +10,12 @@ from exovision.errors import InputError
 from exovision.records import Movie
 from exovision.settings import Settings
 
-SECONDS_PER_MEGAPIXEL = 2.0
-"""One CPU thread, per frame of a movie with exosomes and cells; `benchmarks/whole.py` measures it."""
-FIXED_GB = 1.05
+SECONDS_PER_MEGAPIXEL = 1.2
+"""One CPU thread, per frame of a movie with exosomes and cells: .9 with few large cells, 1.6 with many small
+ones (`benchmarks/whole.py`)."""
+FIXED_GB = 1.08
 """What an analysis takes whatever the size of the images: packages and networks (`benchmarks/whole.py`)."""
-WORKING_PLANES = 60
+WORKING_PLANES = 95
 """Planes of 4 bytes a pixel held beside the chunk, from the growth with the size of the images."""
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
 """Where Linux says what a container may use."""

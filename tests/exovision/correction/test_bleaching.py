@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +26,21 @@ def test_the_time_constant_is_recovered_within_its_interval(tau_s):
     assert found.tau_s == pytest.approx(tau_s, rel=0.05)
     assert found.tau_lo_s <= tau_s <= found.tau_hi_s
     assert found.factor == pytest.approx(np.exp(-TIMES / tau_s), rel=0.1)
+
+
+def test_tracks_of_thousands_of_frames_need_little_memory():
+    times = np.arange(6000) * 2.0
+    rng = np.random.default_rng(1)
+    logs = -times / 4000.0 + 0.3 * rng.standard_normal((6, 6000))
+    long = pd.DataFrame(
+        {"exosome_id": np.repeat(np.arange(1, 7), 6000), "frame": np.tile(np.arange(6000), 6)}
+    ).assign(counts=np.exp(7 + logs.ravel()))
+    tracemalloc.start()
+    found = estimate_bleaching(long, times)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.used and found.tau_s == pytest.approx(4000, rel=0.02)
+    assert peak < 50e6
 
 
 def test_off_means_no_change():
