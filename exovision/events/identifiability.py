@@ -12,7 +12,7 @@ from exovision.settings import EventSettings
 
 FATES_BY_LABEL = ("fusion", "hemifusion", "kiss_and_run", "uptake")
 """Kinds of event that are told by their light."""
-NOT_ASSESSED = ("recycling", "aggregation")
+NOT_ASSESSED = ("recycling",)
 """Kinds that this version neither calls nor assesses."""
 SPREADING = {"fusion": 1.0, "hemifusion": 0.5}
 """Kinds that are told by dye that spreads in the membrane, and the share of it that does."""
@@ -60,6 +60,7 @@ def fate_limits(
         By kind of event. That of a single event depends on its own light: see its row.
     """
     limits = {kind: FateLimits(None, "not assessed by this version", []) for kind in NOT_ASSESSED}
+    limits["aggregation"] = FateLimits(view is not None, REASONS["aggregation"], [])
     for kind in FATES_BY_LABEL:
         if kind not in chemistry.shows:
             limits[kind] = FateLimits(False, f"a label of the kind {name} cannot show it", [])
@@ -75,6 +76,7 @@ def fate_limits(
 REASONS = {
     "kiss_and_run": "the content is lost while the exosome stays",
     "uptake": "only where the label changes its light on the way inwards",
+    "aggregation": "two exosomes approach each other, one vanishes, and the other gains its light",
 }
 
 

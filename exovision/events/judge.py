@@ -17,6 +17,7 @@ from exovision.events.estimates import estimate
 from exovision.events.examples import Examined, examine
 from exovision.events.hypotheses import Fit
 from exovision.events.identifiability import SPREADING, FateLimits, fate_limits
+from exovision.events.mergers import Mergers
 from exovision.events.motion import Track
 from exovision.events.neighbours import Neighbours
 from exovision.events.observer import View, usual_auc
@@ -115,8 +116,24 @@ class Judge:
         InputError
             As the movie does.
         """
-        if "fusion" not in self.chemistry.shows:
-            return []
+        found: list[Verdict] = []
+        if "fusion" in self.chemistry.shows:
+            found = self._by_light(dockings, spots, told, tracks, paths, drift_um, times_s)
+        found = self._with_uptakes(dockings, found) if "uptake" in told else found
+        found = self._with_mergers(dockings, found, tracks) if "aggregation" in told else found
+        return sorted(found, key=lambda verdict: (verdict.docking, verdict.frame, not verdict.ends))
+
+    def _by_light(
+        self,
+        dockings: Sequence[Docking],
+        spots: pd.DataFrame,
+        told: Sequence[str],
+        tracks: Sequence[Track],
+        paths: Mapping[int, Floats],
+        drift_um: Floats,
+        times_s: Floats,
+    ) -> list[Verdict]:
+        """Return what the light says of every moment; arguments as in `verdicts`."""
         roles = ["exosome", *(["content"] if "content" in self.movie.roles else [])]
         contents = spots["content_counts"].to_numpy(dtype=np.float64) if "content" in roles else None
         acquired = np.flatnonzero(np.isfinite(times_s)).astype(np.int64)
@@ -143,9 +160,7 @@ class Judge:
         )
         neighbours = Neighbours(tracks, pixel_size_um=self.microscope.pixel_size_um, drift_um=drift_um)
         found = [_beside(place, verdict, neighbours) for place, verdict in self._judged(sequences, told)]
-        found = _each_once(found, dockings)
-        found = self._with_uptakes(dockings, found) if "uptake" in told else found
-        return sorted(found, key=lambda verdict: (verdict.docking, verdict.frame, not verdict.ends))
+        return _each_once(found, dockings)
 
     def _with_uptakes(self, dockings: Sequence[Docking], found: Sequence[Verdict]) -> list[Verdict]:
         """Add a verdict, or change that of its end, for every docking that ended with an uptake."""
@@ -158,8 +173,35 @@ class Judge:
             if probability >= self.settings.fate_min_probability:
                 at = crossing(docking, self.settings)
                 when = int(docking.track.frames[at]), float(docking.track.times_s[at])
-                blank = Verdict(number, True, *when, UNTOLD, None, False)
-                ends[number] = _decided(ends.get(number, blank), "taken_up", probability, *when)
+                before = ends.get(number, _blank(number, *when))
+                ends[number] = _decided(before, "taken_up", probability, *when)
+        return [*others, *ends.values()]
+
+    def _with_mergers(
+        self, dockings: Sequence[Docking], found: Sequence[Verdict], tracks: Sequence[Track]
+    ) -> list[Verdict]:
+        """Add or change the verdict of every end at which two exosomes became one.
+
+        What the light around the end says is overruled: the fates that it parts leave no partner that has
+        become brighter by what was lost.
+        """
+        sigma_um = self.microscope.sigma_px * self.microscope.pixel_size_um
+        mergers = Mergers(tracks, self.fading, sigma_um=sigma_um)
+        ends = {verdict.docking: verdict for verdict in found if verdict.ends}
+        others = [verdict for verdict in found if not verdict.ends]
+        pairs: set[tuple[int, int]] = set()
+        for number, docking in enumerate(dockings):
+            if docking.end_told or docking.outcome in ("detached", "movie_end"):
+                continue
+            merger = mergers.find(docking)
+            if merger is None or (merger.partner, docking.track.exosome_id) in pairs:
+                continue
+            if merger.probability >= self.settings.fate_min_probability:
+                pairs.add((docking.track.exosome_id, merger.partner))
+                when = merger.frame, merger.time_s
+                before = ends.get(number, _blank(number, *when))
+                decided = _decided(before, "aggregated", merger.probability, *when)
+                ends[number] = replace(decided, heir=merger.heir)
         return [*others, *ends.values()]
 
     def _judged(
@@ -266,6 +308,11 @@ def _undecided(verdict: Verdict) -> Verdict:
     fates = dict.fromkeys(FATES, 0.0) | {"unresolved": 1.0}
     posterior = replace(verdict.posterior, fates=fates)
     return replace(verdict, posterior=posterior, fate=None, identifiable=False, estimates={})
+
+
+def _blank(docking: int, frame: int, time_s: float) -> Verdict:
+    """Return the verdict on an end of which the light says nothing."""
+    return Verdict(docking, True, frame, time_s, UNTOLD, None, False)
 
 
 def _decided(verdict: Verdict, fate: str, probability: float, frame: int, time_s: float) -> Verdict:

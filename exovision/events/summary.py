@@ -234,7 +234,7 @@ def _identifiability(evidence: Evidence, settings: EventSettings) -> dict[str, A
         },
         **{
             kind: {"identifiable": None, "reason": "not assessed"}
-            for kind in (*FATES_BY_LABEL, *NOT_ASSESSED)
+            for kind in (*FATES_BY_LABEL, "aggregation", *NOT_ASSESSED)
         },
         **{kind: found._asdict() for kind, found in evidence.fates.items()},
     }

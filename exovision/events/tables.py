@@ -222,7 +222,8 @@ def fill_exosomes(exosomes: pd.DataFrame, stories: Sequence[Story]) -> pd.DataFr
     -------
     DataFrame
         Columns of `exovision.schema.EXOSOMES`. The diffusion of an exosome that docked is that of its longest
-        docking in the cell's frame, of any other that of the whole track on the stage.
+        docking in the cell's frame, of any other that of the whole track on the stage. An aggregate is known
+        as such where another exosome was seen to merge with it.
     """
     table = schema.conform(exosomes, schema.EXOSOMES)
     facts = pd.DataFrame([_facts(story) for story in stories], columns=["exosome_id", *FACTS])
@@ -231,6 +232,14 @@ def fill_exosomes(exosomes: pd.DataFrame, stories: Sequence[Story]) -> pd.DataFr
     for name in FACTS:
         known = aligned[name].reset_index(drop=True)
         table[name] = known if name in ALWAYS else known.combine_first(table[name])
+    merged = {
+        verdict.heir: verdict.posterior.fates["aggregated"]
+        for story in stories
+        for docking in story.dockings
+        for verdict in docking.verdicts
+        if verdict.heir is not None
+    }
+    table["aggregate_probability"] = table["exosome_id"].map(merged)
     return schema.conform(table, schema.EXOSOMES)
 
 

@@ -70,6 +70,8 @@ class Verdict:
     identifiable : bool
     estimates : mapping of str to Estimate
         Of a fusion or hemifusion.
+    heir : int or None
+        Id of the aggregate that it became a part of.
     """
 
     docking: int
@@ -80,3 +82,4 @@ class Verdict:
     fate: str | None
     identifiable: bool
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    heir: int | None = None

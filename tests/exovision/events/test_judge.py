@@ -37,6 +37,11 @@ def make_movie(kind, *, seed=1, reverse=False, said_interval_s=INTERVAL_S):
             images[(t, *part)] += world._light(
                 rng, fate, age, 0.0, rest, 500.0, (left_at, np.ones(4000, bool)), 0.5, 2.0, False
             )
+    return filmed(images, rng, reverse=reverse, said_interval_s=said_interval_s)
+
+
+def filmed(images, rng, *, reverse=False, said_interval_s=INTERVAL_S):
+    """The movie of expected photons, beside a cell channel, and the cell's labels."""
     counts = 100 + (rng.poisson(images) + rng.normal(0, 1.6, images.shape)) / 0.46
     cell = np.full((FRAMES, 1, SIZE, SIZE), 100.0)
     cell[:, :, EDGE_Y:] = 400.0
@@ -55,7 +60,10 @@ def make_movie(kind, *, seed=1, reverse=False, said_interval_s=INTERVAL_S):
 
 
 def analyse(kind, chemistry="lipid_dye", **changed):
-    movie, labels = make_movie(kind, **changed)
+    return told(*make_movie(kind, **changed), chemistry)
+
+
+def told(movie, labels, chemistry="lipid_dye"):
     settings = Settings.from_mapping(
         {
             "events": {"chemistry": chemistry},
@@ -91,6 +99,28 @@ def test_a_vesicle_that_disappears_is_a_loss_with_a_whole_posterior():
     row = events[events["kind"] == "loss_unresolved"].iloc[0]
     assert not (events["kind"] == "fusion").any()
     assert row["p_unresolved"] > 0.9 and row["fusion_log_likelihood_ratio"] < 0 and not row["identifiable"]
+
+
+@pytest.mark.slow
+def test_two_exosomes_that_become_one_with_the_light_of_both_have_merged():
+    meets, (y, x) = 120, np.mgrid[:SIZE, :SIZE]
+    images = np.full((FRAMES, SIZE, SIZE), 8.0)
+    for t in range(FRAMES):
+        moving = 30 + np.interp(t, [meets - 50, meets], [12, 0])
+        for column, photons in ((30, 900.0), (moving, 500.0), (60, 600.0)):
+            distance = (y - EDGE_Y + 0.5) ** 2 + (x - column) ** 2
+            images[t] += photons / (2 * np.pi * 1.2**2) * np.exp(-distance / (2 * 1.2**2))
+    result = told(*filmed(images, np.random.default_rng(3)))
+    mergers = result.events[result.events["kind"] == "aggregation"]
+    assert len(mergers) == 1 and not (result.events["kind"] == "fusion").any()
+    row = mergers.iloc[0]
+    assert abs(row["start_frame"] - meets) <= 8 and row["identifiable"] and row["p_aggregated"] > 0.8
+    exosomes = result.exosomes.set_index("exosome_id")
+    assert exosomes["outcome"][row["exosome_id"]] == "aggregated"
+    partner = exosomes["aggregate_probability"].dropna()
+    assert len(partner) == 1 and partner.index[0] != row["exosome_id"]
+    assert partner.iloc[0] == row["p_aggregated"]
+    assert result.summary["identifiability"]["aggregation"]["identifiable"]
 
 
 @pytest.mark.slow
