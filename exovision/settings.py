@@ -148,6 +148,9 @@ class EventSettings(Stage):
     inside_min_frames: int = Field(
         3, ge=1, description="frames below the band before a spot counts as inside"
     )
+    inside_min_depth_um: float = Field(
+        1.0, gt=0, description="depth from which an exosome comes that is recycled, not docking"
+    )
     intensity_tolerance: float = Field(0.3, gt=0, lt=1, description="kept intensity of a detaching exosome")
     chemistry: Literal["lipid_dye", "lumen", "phluorin", "dual", "protein_tag", "unknown"] = Field(
         "unknown", description="what is labelled; the sample sheet's column of that name wins"

@@ -12,7 +12,7 @@ from exovision.batch.jobs import Job
 from exovision.costs import memory_gb, seconds
 from exovision.death.fates import death_limits
 from exovision.events.chemistry import find_chemistry
-from exovision.events.identifiability import NOT_ASSESSED, docking_limits, fate_limits
+from exovision.events.identifiability import docking_limits, fate_limits
 from exovision.events.judge import typical_view
 from exovision.exosomes.detection import Detector
 from exovision.nets.device import resolve_device
@@ -127,7 +127,6 @@ def _exosomes(movie: Movie, labels: LabelStack | None, settings: Settings) -> It
     yield from _first_image(detector, spots, se_um)
     yield from _docking(movie, labels, settings, se_um)
     yield from _fates(movie, settings, detector, spots)
-    yield f"not judged by this version: {', '.join(NOT_ASSESSED)}"
 
 
 def _images(movie: Movie) -> Iterator[Any]:
@@ -174,8 +173,7 @@ def _fates(movie: Movie, settings: Settings, detector: Detector, spots: Any) -> 
     microscope = microscope_of(detector, settings, movie.pixel_size_um)
     view = typical_view(spots, microscope, movie.interval_s("exosome")) if len(spots) else None
     for kind, found in fate_limits(name, chemistry, view, settings.events).items():
-        if found.identifiable is not None:
-            yield f"{kind}: {found.reason}"
+        yield f"{kind}: {found.reason}"
 
 
 def _duration(value_s: float) -> str:

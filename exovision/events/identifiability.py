@@ -12,8 +12,6 @@ from exovision.settings import EventSettings
 
 FATES_BY_LABEL = ("fusion", "hemifusion", "kiss_and_run", "uptake")
 """Kinds of event that are told by their light."""
-NOT_ASSESSED = ("recycling",)
-"""Kinds that this version neither calls nor assesses."""
 SPREADING = {"fusion": 1.0, "hemifusion": 0.5}
 """Kinds that are told by dye that spreads in the membrane, and the share of it that does."""
 DIFFUSIONS, GAINS = (0.3, 1.0, 3.0), (1.0, 3.0)
@@ -28,14 +26,13 @@ class FateLimits(NamedTuple):
 
     Attributes
     ----------
-    identifiable : bool or None
-        None if it is not assessed.
+    identifiable : bool
     reason : str
     auc : list of dict
         For fusion: `diffusion_um2_s`, `gain`, and the ideal `auc` against a disappearance.
     """
 
-    identifiable: bool | None
+    identifiable: bool
     reason: str
     auc: list[dict[str, float]]
 
@@ -59,10 +56,9 @@ def fate_limits(
     dict of str to FateLimits
         By kind of event. That of a single event depends on its own light: see its row.
     """
-    limits = {kind: FateLimits(None, "not assessed by this version", []) for kind in NOT_ASSESSED}
-    limits["aggregation"] = FateLimits(view is not None, REASONS["aggregation"], [])
-    for kind in FATES_BY_LABEL:
-        if kind not in chemistry.shows:
+    limits = {}
+    for kind in (*FATES_BY_LABEL, "aggregation"):
+        if kind in FATES_BY_LABEL and kind not in chemistry.shows:
             limits[kind] = FateLimits(False, f"a label of the kind {name} cannot show it", [])
         elif view is None or not np.isfinite(view.interval_s):
             limits[kind] = FateLimits(False, "no exosomes, or one frame", [])

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 from scipy.stats import norm
 
 from exovision.events.dockings import Docking
@@ -20,7 +19,7 @@ NEAR_SIGMAS = 3.5
 CLOSED_SIGMAS = 1.0
 """They must have come closer by so much."""
 APPROACH_SPOTS = 60
-"""Common frames over which an approach is looked for."""
+"""Common frames over which an approach is looked for, and in which spots must not part again."""
 BEFORE_SPOTS, AFTER_SPOTS, LEAST_SPOTS = 25, 20, 5
 """Spots whose light is compared, and the least of them."""
 MOST_FRAMES = 30
@@ -29,8 +28,6 @@ SCATTER = 0.2
 """Deviation of a sum of intensities from what its parts had (SCIENCE §3)."""
 CHANGES = 2.0
 """Changes of the other one's brightness for another reason, in units of the light that was lost (P)."""
-PRIOR = 0.5
-"""Share of mergers among pairs of which one vanishes as they meet (P)."""
 
 
 class Merger(NamedTuple):
@@ -105,8 +102,12 @@ class Mergers:
         if contact_s is None:
             return None
         heir = other if other.frames[-1] >= last + LEAST_SPOTS else self._heir(other, last)
-        if heir is None or self._parts_again(heir, last):
+        if heir is None:
             return None
+        parts = self._parts(heir, last)
+        if parts is not None and parts <= last + APPROACH_SPOTS:
+            return None
+        together_s = _between_s(heir, last, parts)
         lights = [
             self._light(own, last - BEFORE_SPOTS, last),
             self._light(other, last - BEFORE_SPOTS, last),
@@ -116,7 +117,10 @@ class Mergers:
             return None
         at = max(int(np.searchsorted(heir.times_s, contact_s, side="right")) - 1, 0)
         return Merger(
-            probability=_probability(*(light for light in lights if light is not None)),
+            probability=_probability(
+                *(light for light in lights if light is not None),
+                overlap=self._overlap(heir, last, together_s),
+            ),
             partner=other.exosome_id,
             heir=heir.exosome_id,
             frame=int(heir.frames[at]),
@@ -149,15 +153,30 @@ class Mergers:
         )
         return next(near, None)
 
-    def _parts_again(self, heir: Track, last: int) -> bool:
-        """Tell whether a new track begins beside the one that stays."""
-        for track in self._alive(self._first > last, self._first <= last + AFTER_SPOTS):
-            at = int(np.searchsorted(heir.frames, track.frames[0]))
-            if track is heir or len(track) < LEAST_SPOTS or at == len(heir):
-                continue
-            if np.hypot(*(track.stage_um[0] - heir.stage_um[at])) < self._near_um:
-                return True
-        return False
+    def _parts(self, heir: Track, last: int) -> int | None:
+        """Return the first frame after the loss in which a new track begins beside the spot that stays."""
+        beside = [
+            int(track.frames[0])
+            for track in self._alive(self._first > last, self._first <= heir.frames[-1])
+            if track is not heir
+            and len(track) >= LEAST_SPOTS
+            and np.hypot(*(track.stage_um[0] - heir.stage_um[heir.frames >= track.frames[0]][0]))
+            < self._near_um
+        ]
+        return min(beside, default=None)
+
+    def _overlap(self, heir: Track, last: int, together_s: float) -> float:
+        r"""Return the probability that two independent exosomes stay as near for so long.
+
+        .. math:: S(t) = \frac{8}{\pi^2} e^{-\pi^2 D t / (2b)^2}
+
+        the slowest mode of escape from 2b, with D twice that of what stays and b the nearest that a PSF
+        parts (Redner 2001, doi:10.1017/CBO9780511606014).
+        """
+        after = np.flatnonzero(heir.frames > last)
+        d_um2_s = heir.diffusion(slice(int(after[0]), len(heir)), exposure_s=0.0, axes=1).d_um2_s
+        rate = np.pi**2 * 2 * max(d_um2_s, 0.0) / (2 * self._near_um) ** 2
+        return float(8 / np.pi**2 * np.exp(-rate * together_s))
 
     def _light(self, track: Track, after: int, upto: int) -> tuple[float, float] | None:
         """Return the mean light after one frame and up to another, and its error; None with too few spots."""
@@ -168,11 +187,20 @@ class Mergers:
         return float(np.median(light)), float(1.2533 * light.std(ddof=1) / np.sqrt(len(light)))
 
 
-def _probability(own: tuple[float, float], before: tuple[float, float], after: tuple[float, float]) -> float:
+def _between_s(heir: Track, last: int, parts: int | None) -> float:
+    """Return how long a spot is seen after a loss, at most until it parts, s."""
+    stop = int(heir.frames[-1]) if parts is None else parts
+    times = heir.times_s[(heir.frames > last) & (heir.frames <= stop)]
+    return float(np.ptp(times)) if len(times) else 0.0
+
+
+def _probability(
+    own: tuple[float, float], before: tuple[float, float], after: tuple[float, float], *, overlap: float
+) -> float:
     """Return the probability of a merger from light and error of the lost one, and of the other one."""
     lost, gain = own[0], after[0] - before[0]
     noise = float(np.sqrt(own[1] ** 2 + before[1] ** 2 + after[1] ** 2 + (SCATTER * lost) ** 2))
-    joined = norm.logpdf(gain, lost, noise)
+    both = norm.logpdf(gain, lost, noise)
     apart, changed = norm.logpdf(gain, 0.0, noise), norm.logpdf(gain, 0.0, CHANGES * lost)
-    ratio = joined - np.logaddexp(apart, changed) + np.log(2)
-    return float(expit(ratio + np.log(PRIOR / (1 - PRIOR))))
+    other_ways = np.exp(np.logaddexp(apart, changed) - np.log(2) - both)
+    return float(1 / (1 + overlap + other_ways))

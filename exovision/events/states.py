@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 from scipy.special import expit
 
 from exovision.events.comotion import Comotion, judge
-from exovision.events.decoding import BELOW, MOBILE, SLOW
+from exovision.events.decoding import BELOW, MOBILE, OUTSIDE, SLOW
 from exovision.events.dockings import (
     Clock,
     Docking,
@@ -30,6 +31,7 @@ Texts = NDArray[np.object_]
 
 TETHERED_MIN_FRAMES = 3
 SURFING_MIN_SPOTS = 6
+RETURNING_MIN_SPOTS, SMOOTH_SPOTS = 6, 5
 SURFING_CLARITY = 3.0
 """Net path over the path expected from diffusion and error alone; chance has exp(-9) of that (P)."""
 
@@ -55,6 +57,8 @@ class Story:
         One of `exovision.schema.SPOT_STATES` per spot.
     dockings : list of Docking
     surfing : list of Surfing
+    returns : list of Docking
+        Stays like dockings of an exosome that came back from inside the cell.
     whole : Comotion
         The verdict on the whole track.
     """
@@ -63,6 +67,7 @@ class Story:
     states: Texts
     dockings: list[Docking]
     surfing: list[Surfing]
+    returns: list[Docking]
     whole: Comotion
 
 
@@ -114,8 +119,11 @@ def tell_story(
     whole = judge(track, slice(None), settings)
     on_docking, on_surfing = (about(rulings, track.exosome_id, kind) for kind in ("docking", "surfing"))
     if whole.stuck and not any(ruling.holds for ruling in (*on_docking, *on_surfing)):
-        return Story(track, np.full(len(track), "stuck", dtype=object), [], [], whole)
-    dockings = find_dockings(track, path, probabilities, clock=clock, settings=settings, rulings=on_docking)
+        return Story(track, np.full(len(track), "stuck", dtype=object), [], [], [], whole)
+    found = find_dockings(track, path, probabilities, clock=clock, settings=settings, rulings=on_docking)
+    returned = [not on_docking and _returns(docking, path, settings) for docking in found]
+    returns = [_from_band_on(stay, settings) for stay, back in zip(found, returned) if back]
+    dockings = [docking for docking, back in zip(found, returned) if not back]
     states = _places(track, path, clock, settings)
     docked = np.zeros(len(track), dtype=bool)
     for docking in dockings:
@@ -124,7 +132,26 @@ def tell_story(
     for part in surfing:
         states[part.start : part.stop] = "surfing"
     states[docked] = "docked"
-    return Story(track, states, dockings, surfing, whole)
+    return Story(track, states, dockings, surfing, returns, whole)
+
+
+def _returns(docking: Docking, path: Ints, settings: EventSettings) -> bool:
+    """Tell whether an exosome was deep below the band, and not outside since, when it came to stay."""
+    start = docking.start
+    outside = np.flatnonzero(path[:start] == OUTSIDE)
+    since = slice(int(outside[-1]) + 1 if len(outside) else 0, start)
+    below = path[since] == BELOW
+    if below.sum() < max(settings.inside_min_frames, RETURNING_MIN_SPOTS):
+        return False
+    depth = -docking.track.distance_um[since][below]
+    return bool(np.nanquantile(depth, 0.75) > settings.inside_min_depth_um)
+
+
+def _from_band_on(stay: Docking, settings: EventSettings) -> Docking:
+    """Return a stay from its first spot on that is no longer below the band."""
+    distance = median_filter(stay.track.distance_um[stay.start : stay.stop], SMOOTH_SPOTS, mode="nearest")
+    arrived = np.flatnonzero(distance >= -settings.band_um)
+    return replace(stay, start=stay.start + (int(arrived[0]) if len(arrived) else 0))
 
 
 def _places(track: Track, path: Ints, clock: Clock, settings: EventSettings) -> Texts:

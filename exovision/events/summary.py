@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exovision import schema
 from exovision.events.chance import LEVEL, compare_cells, count_zones, pool_cells
 from exovision.events.dockings import Clock, Docking, lasts
-from exovision.events.identifiability import FATES_BY_LABEL, NOT_ASSESSED, DockingLimits, FateLimits
+from exovision.events.identifiability import FATES_BY_LABEL, DockingLimits, FateLimits
 from exovision.events.motion import Track
 from exovision.events.rates import cell_hours, distance_profile, poisson_interval
 from exovision.events.tables import EventTables
@@ -228,13 +228,17 @@ def _identifiability(evidence: Evidence, settings: EventSettings) -> dict[str, A
             "identifiable": limits.identifiable,
             "reason": limits.reason or "only where the exosome is seen outside the band afterwards",
         },
+        "recycling": {
+            "identifiable": limits.identifiable,
+            "reason": limits.reason or "only where the exosome was seen deep below the band before",
+        },
         "loss_unresolved": {
             "identifiable": False,
             "reason": "what is left when neither track nor light tells how an exosome went",
         },
         **{
             kind: {"identifiable": None, "reason": "not assessed"}
-            for kind in (*FATES_BY_LABEL, "aggregation", *NOT_ASSESSED)
+            for kind in (*FATES_BY_LABEL, "aggregation")
         },
         **{kind: found._asdict() for kind, found in evidence.fates.items()},
     }

@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 
 OUTSIDE_SPOTS = 3
 """Spots after a detachment over which the probability of being outside is averaged."""
+OUTSIDE_LOOKBACK = 30
+"""Spots before a return from inside, likewise."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def fill_events(
     identifiable: bool,
     visits: Sequence[Docking] = (),
 ) -> pd.DataFrame:
-    """Return one row per docking, change or end of a docking, and surfing.
+    """Return one row per docking, change or end of a docking, surfing and return from inside.
 
     Parameters
     ----------
@@ -114,6 +116,7 @@ def fill_events(
             if docking.over_at is not None and final(docking) is None:
                 rows.append(_end_row(docking, docking.over_at, probabilities, identifiable))
         rows += [_surfing_row(part) for part in story.surfing]
+        rows += [_return_row(stay, probabilities, identifiable) for stay in story.returns]
     rows += [_fate_row(visit, verdict) for visit in visits for verdict in visit.verdicts if verdict.fate]
     rows.sort(key=lambda row: (row["start_frame"], row["exosome_id"], row["kind"]))
     table = pd.DataFrame(rows, columns=None if rows else ["event_id"])
@@ -206,6 +209,17 @@ def _surfing_row(part: Surfing) -> dict[str, Any]:
     return _row(part.track, "surfing", part.start, part.stop) | {
         "probability": part.probability,
         "identifiable": True,
+    }
+
+
+def _return_row(stay: Docking, probabilities: Floats, identifiable: bool) -> dict[str, Any]:
+    """Return the row of a return from inside, at the spot that is first in the band."""
+    at = stay.start
+    shown = 1 - float(np.mean(probabilities[max(at - OUTSIDE_LOOKBACK, 0) : at + 1, OUTSIDE]))
+    return _row(stay.track, "recycling", at, at + 1) | {
+        "cell_id": stay.cell_id or None,
+        "probability": shown,
+        "identifiable": identifiable,
     }
 
 

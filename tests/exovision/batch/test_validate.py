@@ -52,7 +52,7 @@ def test_a_movie_is_described_with_where_each_fact_came_from(tmp_path: Path) -> 
     assert line(lines, "chemistry").startswith("chemistry: unknown; the label is not known")
     assert "ideal AUC" in line(lines, "fusion")
     assert line(lines, "uptake").endswith("cannot show it")
-    assert line(lines, "not judged by this version").endswith(": recycling")
+    assert line(lines, "aggregation").startswith("aggregation: two exosomes approach")
     assert line(lines, "death").startswith("death: cannot be told: it needs the morphology network")
 
 

@@ -6,6 +6,7 @@ from exovision import schema
 from exovision.errors import InputError
 from exovision.events.dockings import _on_one_cell
 from exovision.events.find import every_time, find_events
+from exovision.records import Ruling
 from exovision.settings import EventSettings
 
 
@@ -114,6 +115,51 @@ def test_an_exosome_beneath_the_cell_is_under_projection_and_never_docked(world,
     tables = w.find()
     assert of(tables, exosome).empty
     assert states(tables, exosome) == ["under_projection"]
+
+
+def comes(w, depths_um, *, stays=40, start=20):
+    """An exosome whose distance to the membrane follows `depths_um`, one a frame, and then is 0."""
+    offsets = np.concatenate([depths_um, np.zeros(stays)])
+    t = start + np.arange(len(offsets))
+    angle = 1.0 + w.wander(len(t), 0.005) / w.radius_um
+    return w.add(t, np.array([w.on_membrane(4, a, frame, o) for a, frame, o in zip(angle, t, offsets)]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_that_comes_back_from_deep_inside_is_recycled_and_no_docking(world, seed):
+    w = world(seed, seen=1.0)
+    exosome = comes(w, np.linspace(-3, 0, 30))
+    tables = w.find()
+    returns = of(tables, exosome, "recycling")
+    assert len(returns) == 1 and near(returns["start_frame"][0], 49, within=4)
+    assert returns["cell_id"][0] == 5 and returns["identifiable"][0]
+    assert of(tables, exosome).empty
+    assert tables.exosomes.set_index("exosome_id")["dockings"][exosome] == 0
+    assert tables.cells["dockings_so_far"].max() == 0
+
+
+@pytest.mark.parametrize(
+    "depths_um",
+    [np.linspace(3, 0, 30), np.linspace(-0.6, 0, 30), np.r_[np.full(20, -3.0), np.linspace(3, 0, 20)]],
+    ids=["from outside", "from just below", "from inside, but outside since"],
+)
+def test_one_that_was_not_deep_inside_just_before_docks(world, depths_um):
+    w = world(1, seen=1.0)
+    exosome = comes(w, depths_um)
+    tables = w.find()
+    assert len(of(tables, exosome)) == 1 and of(tables, exosome, "recycling").empty
+
+
+def test_what_a_person_calls_a_docking_is_no_return(world):
+    w = world(1, seen=1.0)
+    exosome = comes(w, np.linspace(-3, 0, 30))
+    spots, exosomes, cells, fates, zones = w.tables()
+    said = Ruling(exosome, "docking", 50, 80, holds=True)
+    tables = find_events(
+        spots, exosomes, cells, fates, times_s=w.times, drift_um=w.drift, pixel_size_um=0.108,
+        settings=EventSettings(), zone_areas=zones, rulings=[said],
+    )  # fmt: skip
+    assert len(of(tables, exosome)) == 1 and of(tables, exosome, "recycling").empty
 
 
 def test_a_wanderer_far_from_all_cells_is_free(world):

@@ -11,25 +11,29 @@ FADING = 0.995 ** np.arange(200)
 LOST, STAYS = 400.0, 700.0
 
 
-def track(exosome_id, frames, at_um, light, seed=0):
-    """A track at (0, `at_um`) on the stage; `light` before bleaching."""
-    n, rng = len(frames), np.random.default_rng(seed + exosome_id)
+def track(exosome_id, frames, at_um, light, d_um2_s=0.02):
+    """A track at (0, `at_um`) of a place that diffuses, the same for all; `light` before bleaching."""
+    n, rng = len(frames), np.random.default_rng(exosome_id)
+    steps = np.random.default_rng(0).normal(0, np.sqrt(2 * d_um2_s * 0.1), (200, 2))
     at = np.stack([np.zeros(n), np.broadcast_to(at_um, n)], axis=1) + rng.normal(0, 0.02, (n, 2))
+    at += np.cumsum(steps, axis=0)[frames]
     counts = light * FADING[frames] * (1 + 0.05 * rng.standard_normal(n))
     blank = dict.fromkeys(Track.__dataclass_fields__)
     known = {"exosome_id": exosome_id, "frames": frames, "times_s": 0.1 * frames}
-    return Track(**(blank | known | {"stage_um": at, "counts": counts}))
+    held = {"cell_um": at, "se_um": np.full(n, 0.02), "slid_um2": np.zeros(n)}
+    return Track(**(blank | known | held | {"stage_um": at, "counts": counts}))
 
 
 def found(docking, *tracks):
     return Mergers(tracks, FADING, sigma_um=SIGMA_UM).find(docking)
 
 
-def met(*, gain=LOST, until=100, away_um=1.2, others=()):
+def met(*, gain=LOST, until=100, away_um=1.2, d_um2_s=0.02, others=()):
     """The merger found where one exosome comes from `away_um` to 0.3 µm and vanishes at frame `until`."""
     own_frames, frames = np.arange(until + 1), np.arange(200)
-    own = track(1, own_frames, np.interp(own_frames, [0, until - 50, until], [away_um, away_um, 0.3]), LOST)
-    other = track(2, frames, 0.0, np.where(frames > until, STAYS + gain, STAYS))
+    way = np.interp(own_frames, [0, until - 50, until], [away_um, away_um, 0.3])
+    own = track(1, own_frames, way, LOST, d_um2_s)
+    other = track(2, frames, 0.0, np.where(frames > until, STAYS + gain, STAYS), d_um2_s)
     docking = SimpleNamespace(track=own, stop=len(own))
     return found(docking, own, other, *others)
 
@@ -60,7 +64,12 @@ def test_one_that_vanishes_far_from_the_other_has_not_merged():
 
 def test_spots_that_part_again_were_only_taken_for_one():
     assert met(others=[track(3, np.arange(110, 140), 0.3, LOST)]) is None
-    assert met(others=[track(3, np.arange(110, 140), 2.0, LOST)]) is not None
+    assert met(others=[track(3, np.arange(110, 140), 2.0, LOST)]).probability > 0.9
+
+
+@pytest.mark.parametrize(("until", "d_um2_s"), [(100, 0.0005), (190, 0.02)], ids=["at rest", "seen briefly"])
+def test_one_spot_is_one_exosome_only_if_two_would_have_parted(until, d_um2_s):
+    assert met(until=until, d_um2_s=d_um2_s).probability < 0.7
 
 
 def test_what_was_seen_long_after_its_docking_did_not_end_it_by_merging():
