@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,10 @@ CASES = (
 )
 
 
-def weights(channels: int) -> dict[str, torch.Tensor]:
+def weights(channels: int, widths: Sequence[int] = WIDTHS) -> dict[str, torch.Tensor]:
     """Return arrays named as in a model file of Cellpose 3, `channels` images in."""
     random = np.random.RandomState(SEED)
-    state = {name: _drawn(name, shape, random) for name, shape in _shapes(channels)}
+    state = {name: _drawn(name, shape, random) for name, shape in _shapes(channels, widths)}
     _lead_up_the_slope(state)
     state["diam_mean"], state["diam_labels"] = np.array([30.0]), np.array([41.0])
     return {name: torch.from_numpy(np.asarray(value, dtype=np.float32)) for name, value in state.items()}
@@ -55,22 +55,22 @@ def image(case: dict[str, Any]) -> np.ndarray:
     return (100 + 800 * bright + random.normal(0, 6, case["shape"])).astype(np.float32)
 
 
-def _shapes(channels: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _shapes(channels: int, widths: Sequence[int]) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the names and shapes of all arrays."""
-    for n, (inputs, outputs) in enumerate(zip((channels, *WIDTHS[:-1]), WIDTHS)):
+    for n, (inputs, outputs) in enumerate(zip((channels, *widths[:-1]), widths)):
         block = f"downsample.down.res_down_{n}"
         yield from _step(f"{block}.proj", inputs, outputs, 1, conv=1)
         for k in range(4):
             yield from _step(f"{block}.conv.conv_{k}", inputs if k == 0 else outputs, outputs, 3)
-    for n, (inputs, outputs) in enumerate(zip((*WIDTHS[1:], WIDTHS[-1]), WIDTHS)):
+    for n, (inputs, outputs) in enumerate(zip((*widths[1:], widths[-1]), widths)):
         block = f"upsample.up.res_up_{n}"
         yield from _step(f"{block}.conv.conv_0", inputs, outputs, 3)
         for k in (1, 2, 3):
             yield from _step(f"{block}.conv.conv_{k}.conv", outputs, outputs, 3)
-            yield f"{block}.conv.conv_{k}.full.weight", (outputs, WIDTHS[-1])
+            yield f"{block}.conv.conv_{k}.full.weight", (outputs, widths[-1])
             yield f"{block}.conv.conv_{k}.full.bias", (outputs,)
         yield from _step(f"{block}.proj", inputs, outputs, 1, conv=1)
-    yield from _step("output", WIDTHS[0], 3, 1)
+    yield from _step("output", widths[0], 3, 1)
 
 
 def _step(

@@ -35,7 +35,8 @@ class CellposeSegmenter:
     diameter_px : float or None
         Diameter at which cells are looked for; None until known, and where the model needs none.
     notes : list of str
-        What happened on the device, such as a smaller batch.
+        At which size cells are looked for, if nobody said it, and what happened on the device, such as a
+        smaller batch.
 
     Raises
     ------
@@ -55,8 +56,7 @@ class CellposeSegmenter:
     ) -> None:
         self.notes: list[str] = []
         self._finder = CellposeFinder(weights_file(settings), device=device, note=self.notes.append)
-        given = settings.diameter_um and um_to_px(settings.diameter_um, pixel_size_um)
-        self.diameter_px = given or self._finder.model.trained_px
+        self.diameter_px = self._known_diameter_px(settings, pixel_size_um)
         self._range_px = (um_to_px(SMALLEST_UM, pixel_size_um), um_to_px(LARGEST_UM, pixel_size_um))
         self._snaps = settings.snap_to_membrane
         self._pixel_size_um = pixel_size_um
@@ -65,6 +65,17 @@ class CellposeSegmenter:
             logit=settings.cellprob_threshold,
             area_px=settings.min_area_um2 / pixel_size_um**2,
         )
+
+    def _known_diameter_px(self, settings: CellSettings, pixel_size_um: float) -> float | None:
+        if settings.diameter_um is not None:
+            return um_to_px(settings.diameter_um, pixel_size_um)
+        trained_px = self._finder.model.trained_px
+        if trained_px is not None:
+            self.notes.append(
+                f"cells are looked for at a diameter of {trained_px:.0f} px, that of the cells the model was "
+                "trained on; cells.diameter_um sets another"
+            )
+        return trained_px
 
     def segment(self, images: NDArray[np.float32], frames: range) -> NDArray[np.int32]:
         """Label the cells of images of shape (N, Y, X).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from exovision.errors import InputError
 from exovision.nets.cellpose_files import KNOWN
 from exovision.nets.cellpose_unet import CellposeUNet
+from exovision.nets.flows import quiet
 
 State = dict[str, Tensor]
 
@@ -105,7 +107,9 @@ def read_state(path: Path) -> State:
     """
     wanted = f"{path}: a model file of Cellpose 1 to 4 is needed"
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of the way in which a file was written, which is told below.
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise InputError(f"{wanted}, this one is none, or holds code, which is not run") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
@@ -153,7 +157,8 @@ def _check_channels(state: State, path: Path) -> None:
 
 def _transformer(state: State) -> CellposeModel:
     """Return cpsam in 16 bits, as Cellpose runs it."""
-    from cellpose.vit import CPSAM
+    with quiet():  # It would advise to install other networks.
+        from cellpose.vit import CPSAM
 
     dtype = torch.bfloat16
     with torch.device("meta"):  # Takes no memory before the file is known to fit.

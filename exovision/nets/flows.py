@@ -245,7 +245,7 @@ def quiet() -> Iterator[None]:
     """Keep from the user Cellpose's log lines and torch's warning that sparse tensors are not checked."""
     import torch
 
-    logger = logging.getLogger("cellpose.dynamics")
+    logger = logging.getLogger("cellpose")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
