@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exovision.errors import InputError, OutputError
 from exovision.files import replacing
+from exovision.progress import Progress, silent
 
 DEFAULT = "cpsam_v2"
 """What the segmenter `cellpose` takes where no model is named."""
@@ -18,6 +19,7 @@ LICENCE = (
     "its authors publish it under BSD-3-Clause, but trained it on images for non-commercial use (CC BY-NC): "
     "whether that binds the weights is yours to judge before any commercial use"
 )
+TIMEOUT_S = 60.0
 TRANSFORMER_BYTES = 1 << 28
 """A file this large holds cpsam (1.2 GB), not a U-Net (27 MB)."""
 
@@ -91,7 +93,7 @@ def find_model(named: str | None) -> Path:
     )
 
 
-def fetch(name: str, *, say: Callable[[str], None]) -> Path:
+def fetch(name: str, *, say: Callable[[str], None], progress: Progress = silent) -> Path:
     """Download a known model into Cellpose's folder, unless it is there, and say under which licence.
 
     Parameters
@@ -100,6 +102,8 @@ def fetch(name: str, *, say: Callable[[str], None]) -> Path:
         One of `KNOWN`.
     say : callable
         Told, a line at a time, what is fetched and its licence.
+    progress : Progress
+        Called after each megabyte.
 
     Raises
     ------
@@ -121,22 +125,27 @@ def fetch(name: str, *, say: Callable[[str], None]) -> Path:
         raise OutputError(f"{folder}: the folder must be writable, got: {error.strerror or error}") from error
     say(f"fetching {model.url} ({model.megabytes} MB) into {folder}")
     with replacing(path) as temporary:
-        _download(model.url, temporary)
+        _download(model.url, temporary, progress)
         _check(temporary, model.url)
     return path
 
 
-def _download(url: str, to: Path) -> None:
-    """Write what is at an address to a file, with a bar on a terminal."""
-    import sys
+def _download(url: str, to: Path, progress: Progress) -> None:
+    """Write what is at an address to a file, a megabyte at a time."""
     from http.client import HTTPException
-    from urllib.error import URLError
-
-    from torch.hub import download_url_to_file
+    from urllib.error import HTTPError, URLError
+    from urllib.request import urlopen
 
     try:
-        download_url_to_file(url, str(to), progress=sys.stderr.isatty())
-    except (URLError, HTTPException, TimeoutError, ConnectionError, RuntimeError) as error:
+        with urlopen(url, timeout=TIMEOUT_S) as answer, to.open("wb") as file:
+            total, done = round(int(answer.headers.get("Content-Length") or 0) / 1e6), 0
+            while part := answer.read(1 << 20):
+                file.write(part)
+                done += len(part)
+                progress("fetching, MB", round(done / 1e6), total)
+    except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        if isinstance(error, HTTPError):
+            error.close()
         raise InputError(
             f"{url} could not be fetched: {error}; on a machine without internet copy the file there by hand"
         ) from error
