@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -188,6 +189,8 @@ def _unet(state: State, path: Path) -> CellposeModel:
     known = path.name in {model.file for model in KNOWN.values()}
     usual = NUCLEUS_DIAMETER_PX if path.name.startswith("nuclei") else USUAL_DIAMETER_PX
     diameter, trained = (float(state[name]) if name in state else usual for name in _DIAMETERS)
+    if not (0 < diameter < np.inf and 0 < trained < np.inf):
+        raise ValueError(f"the diameters in it must be positive, got {diameter:g} and {trained:g}")
     return CellposeModel(
         network=network.float().eval(),
         channels=channels,

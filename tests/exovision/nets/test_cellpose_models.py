@@ -99,6 +99,8 @@ OUT = {"output.2.weight": torch.zeros(1, 6, 1, 1), "output.2.bias": torch.zeros(
         ([torch.zeros(3)], "no table of arrays"),
         (cellpose3.weights(2, SMALL) | {"extra": torch.zeros(2)}, "0 arrays are missing, 1 unknown: extra"),
         (cellpose3.weights(2, SMALL) | {"output.0.bias": torch.zeros(5)}, "size mismatch"),
+        (cellpose3.weights(2, SMALL) | {"diam_labels": torch.zeros(1)}, "must be positive, got 30 and 0"),
+        (cellpose3.weights(2, SMALL) | {"diam_mean": torch.ones(2)}, "not the network"),
         ({"W2": torch.zeros(3), "encoder.patch_embed.proj.weight": torch.zeros(3)}, "arrays|size mismatch"),
     ],
 )
