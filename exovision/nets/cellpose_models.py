@@ -113,10 +113,10 @@ def read_state(path: Path) -> State:
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise InputError(f"{wanted}, this one is none, or holds code, which is not run") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"{wanted}, this one cannot be read: {' '.join(str(error).split())[:200]}"
-        ) from error
+    except OSError as error:
+        raise InputError(f"{wanted}, this one cannot be read: {error.strerror or error}") from error
+    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise InputError(f"{wanted}, this one is none, or is damaged") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{wanted}, got a file of {type(state).__name__} that is no table of arrays")
     plain = {str(name).removeprefix("module."): value for name, value in state.items()}
