@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from exovision.errors import InputError
+from exovision.nets.cellpose_files import TRANSFORMER_BYTES, find_model
 from exovision.records import Movie
 from exovision.settings import Settings
 
@@ -15,34 +16,60 @@ SECONDS_PER_MEGAPIXEL = 1.2
 ones (`benchmarks/whole.py`)."""
 FIXED_GB = 1.08
 """What an analysis takes whatever the size of the images: packages and networks (`benchmarks/whole.py`)."""
+CELLPOSE_TILE_PX = 200
+"""Edge of what a tile of a Cellpose network adds to its neighbours."""
+CELLPOSE_SECONDS, CELLPOSE_GB = (0.4, 6.5), (0.3, 1.7)
+"""What cells found by a U-Net of Cellpose 1 to 3, and by cpsam, take more: s per tile, GB (docs/cells.md)."""
 WORKING_PLANES = 95
 """Planes of 4 bytes a pixel held beside the chunk, from the growth with the size of the images."""
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
 """Where Linux says what a container may use."""
 
 
-def seconds(movie: Movie) -> float:
+def seconds(movie: Movie, settings: Settings) -> float:
     r"""Estimate the time of an analysis on one CPU thread, s.
 
-    .. math:: t = k\,T\,Y\,X
+    .. math:: t = T\,(k\,Y\,X + c\,\lceil Y/e\rceil\lceil X/e\rceil)
 
-    where k is `SECONDS_PER_MEGAPIXEL`.
+    where k is `SECONDS_PER_MEGAPIXEL`, e `CELLPOSE_TILE_PX`, and c, of `CELLPOSE_SECONDS`, is 0 without a
+    Cellpose model; how far the model resizes the images is left out.
+
+    Raises
+    ------
+    InputError
+        If a Cellpose model is named that is not there.
     """
     y, x = movie.image_shape
-    return SECONDS_PER_MEGAPIXEL * movie.n_frames * y * x / 1e6
+    tiles = -(-y // CELLPOSE_TILE_PX) * -(-x // CELLPOSE_TILE_PX)
+    return movie.n_frames * (
+        SECONDS_PER_MEGAPIXEL * y * x / 1e6 + _cellpose(settings, CELLPOSE_SECONDS) * tiles
+    )
 
 
 def memory_gb(movie: Movie, settings: Settings) -> float:
     r"""Estimate the peak memory of an analysis, GB.
 
-    .. math:: m = m_0 + 4YX\,(2 n R + Z + W)
+    .. math:: m = m_0 + m_c + 4YX\,(2 n R + Z + W)
 
-    where m₀ is `FIXED_GB`, n the frames of a chunk, R the number of roles, Z the depth and W
-    `WORKING_PLANES`.
+    where m₀ is `FIXED_GB`, m_c, of `CELLPOSE_GB`, 0 without a Cellpose model, n the frames of a chunk, R the
+    number of roles, Z the depth and W `WORKING_PLANES`.
+
+    Raises
+    ------
+    InputError
+        If a Cellpose model is named that is not there.
     """
     depth, y, x = movie.shape[2:]
     chunk = min(settings.reading.chunk_frames, movie.n_frames)
-    return FIXED_GB + 4 * y * x * (2 * chunk * len(movie.roles) + depth + WORKING_PLANES) / 1e9
+    planes = 2 * chunk * len(movie.roles) + depth + WORKING_PLANES
+    return FIXED_GB + _cellpose(settings, CELLPOSE_GB) + 4 * y * x * planes / 1e9
+
+
+def _cellpose(settings: Settings, costs: tuple[float, float]) -> float:
+    """Return what the settings' Cellpose model costs, given that of a U-Net and of cpsam; 0 without one."""
+    if settings.cells.segmenter != "cellpose":
+        return 0.0
+    return costs[find_model(settings.cells.weights).stat().st_size >= TRANSFORMER_BYTES]
 
 
 def machine_gb() -> float | None:

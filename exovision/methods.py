@@ -68,6 +68,7 @@ class Registry(Generic[Factory]):
 SEGMENTERS: Registry[Segmenter] = Registry(
     "segmenter",
     {
+        "cellpose": "exovision.cells.cellpose_segmenter:CellposeSegmenter",
         "embedded": "exovision.cells.embedded_segmenter:EmbeddedSegmenter",
         "labels": "exovision.cells.labels_segmenter:LabelsSegmenter",
     },

@@ -69,11 +69,16 @@ def analyse(
     InputError
         If the movie lacks the channels, holds NaN, is black throughout, or is too large for this machine.
     """
-    settings = settings or Settings()
-    if labels is not None:
-        cells = settings.cells.model_copy(update={"segmenter": "labels"})
-        settings = settings.model_copy(update={"cells": cells})
+    settings = used_settings(settings or Settings(), labels)
     return reanalyse(movie, settings, Given(labels=labels), device=device, progress=progress)
+
+
+def used_settings(settings: Settings, labels: LabelStack | None) -> Settings:
+    """Return the settings as they are used: where label images are given, no segmenter finds cells."""
+    if labels is None:
+        return settings
+    cells = settings.cells.model_copy(update={"segmenter": "labels"})
+    return settings.model_copy(update={"cells": cells})
 
 
 def reanalyse(

@@ -85,9 +85,17 @@ class CellSettings(Stage):
         json_schema_extra={"enum": [*sorted(SEGMENTERS.places)]},
     )
     weights: str | None = Field(
-        None, description="weights file from `train cells`; None: those that come along"
+        None,
+        description="weights file from `train cells`, or (cellpose) the name or file of a Cellpose model; "
+        "None: those that come along, or cpsam_v2",
     )
     diameter_um: float | None = Field(None, gt=0, description="typical cell diameter; None: from the data")
+    flow_threshold: float = Field(
+        0.4, ge=0, description="largest flow error of a cell (cellpose alone); 0: no limit"
+    )
+    cellprob_threshold: float = Field(
+        0.0, ge=-20, le=20, description="least logit of a pixel of a cell (cellpose alone)"
+    )
     snap_to_membrane: bool = Field(
         True, description="move outlines onto a stained membrane, where there is one"
     )
@@ -101,6 +109,16 @@ class CellSettings(Stage):
         if name not in SEGMENTERS.places:
             raise ValueError(f"unknown segmenter {name!r}; known: {', '.join(sorted(SEGMENTERS.places))}")
         return name
+
+    @model_validator(mode="after")
+    def _thresholds_are_used(self) -> Self:
+        for name in ("flow_threshold", "cellprob_threshold"):
+            default = type(self).model_fields[name].default
+            if self.segmenter == "embedded" and getattr(self, name) != default:
+                raise ValueError(
+                    f"{name} is used with segmenter: cellpose alone; choose it, or leave {name} out"
+                )
+        return self
 
 
 class ExosomeSettings(Stage):

@@ -39,6 +39,7 @@ def examine() -> list[Check]:
         *(_package(name) for name in PACKAGES),
         _attempt("device", _device),
         _attempt("weights", _weights),
+        _attempt("Cellpose models", _cellpose_models),
         _attempt("bundled sample", _sample),
         _attempt("temporary folder", _temporary_folder),
         Check("processors", str(os.cpu_count())),
@@ -69,6 +70,13 @@ def _weights() -> str:
     import exovision_models
 
     return ", ".join(f"{name} intact" for name in exovision_models.names() if exovision_models.weights(name))
+
+
+def _cellpose_models() -> str:
+    from exovision.nets.cellpose_files import models_folder, present
+
+    here = ", ".join(present()) or "none of Cellpose's own yet (exovision models fetch cpsam_v2)"
+    return f"{here}; folder {models_folder()}"
 
 
 def _sample() -> str:

@@ -16,7 +16,7 @@ from exovision.events.identifiability import docking_limits, fate_limits
 from exovision.events.judge import typical_view
 from exovision.exosomes.detection import Detector
 from exovision.nets.device import resolve_device
-from exovision.pipeline import microscope_of
+from exovision.pipeline import microscope_of, used_settings
 from exovision.records import LabelStack, Movie
 from exovision.settings import Settings
 from exovision.sweep import PREPARATION_FRAMES
@@ -56,15 +56,15 @@ def validate_job(job: Job, *, device: str) -> list[str]:
 
 def describe(job: Job, movie: Movie, labels: LabelStack | None, *, device: str) -> list[str]:
     """Return the lines of `validate_job` without the name, of a movie that is open already."""
-    place = resolve_device(device)
+    place, settings = resolve_device(device), used_settings(job.settings, labels)
     return [
         *_shape(movie),
         *_calibration(movie, job),
         *_channels(movie, labels, job.settings),
         *_exosomes(movie, labels, job.settings),
         f"death: {death_limits(movie.roles, job.settings.death).removeprefix('death ')}",
-        f"memory: about {memory_gb(movie, job.settings):.1f} GB, whatever the length",
-        f"time: about {_duration(seconds(movie))} on one CPU thread; networks run on {place}",
+        f"memory: about {memory_gb(movie, settings):.1f} GB, whatever the length",
+        f"time: about {_duration(seconds(movie, settings))} on one CPU thread; networks run on {place}",
         *(f"note: {note}" for note in movie.notes),
     ]
 

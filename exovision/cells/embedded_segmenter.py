@@ -6,22 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exovision.calibration import um_to_px
-from exovision.cells.compartments import fill_compartments
-from exovision.cells.membrane import snap_to_membrane
+from exovision.cells.finishing import LARGEST_UM, SMALLEST_UM, onto_membranes
 from exovision.nets.cell_finder import CellFinder
 from exovision.nets.scaling import has_contrast
 from exovision.nets.shipped import weights_file
 from exovision.records import LabelStack
 from exovision.settings import CellSettings
-
-SMALLEST_UM, LARGEST_UM = 4.0, 60.0
-"""Diameters between which the typical cell is looked for, µm: small lymphocyte to spread tumour cell."""
-
-USUAL_SIGMA_UM = 0.13
-"""PSF standard deviation of a high-aperture objective."""
-REACH_DIAMETERS = 2 / 32
-"""Outlines move by no more than this: two pixels of the image as the network sees it."""
-LEAST_REACH_PX = 1.5
 
 
 class EmbeddedSegmenter:
@@ -67,7 +57,7 @@ class EmbeddedSegmenter:
         self._finder = CellFinder(weights_file(settings), device=device, note=self.notes.append)
         self._range_px = (um_to_px(SMALLEST_UM, pixel_size_um), um_to_px(LARGEST_UM, pixel_size_um))
         self._snaps = settings.snap_to_membrane
-        self._sigma_px = max(um_to_px(USUAL_SIGMA_UM, pixel_size_um), 1.0)
+        self._pixel_size_um = pixel_size_um
         self._min_area_px = settings.min_area_um2 / pixel_size_um**2
 
     def segment(self, images: NDArray[np.float32], frames: range) -> NDArray[np.int32]:
@@ -88,17 +78,16 @@ class EmbeddedSegmenter:
         while usable and self.diameter_px is None:
             self.diameter_px = self._finder.estimate_diameter_px(images[usable[0]], *self._range_px)
             usable = usable if self.diameter_px else usable[1:]
-        if usable and self.diameter_px:
-            labels[usable] = self._finder.find(
-                images[usable], diameter_px=self.diameter_px, min_area_px=self._min_area_px
-            )
-        for index in usable if self._snaps else ():
-            labels[index] = self._snapped(labels[index], images[index])
-        return labels
-
-    def _snapped(self, labels: NDArray[np.int32], image: NDArray[np.float32]) -> NDArray[np.int32]:
-        reach_px = REACH_DIAMETERS * (self.diameter_px or 0.0)
-        if reach_px < LEAST_REACH_PX:
+        if not usable or self.diameter_px is None:
             return labels
-        filled = fill_compartments(labels, image)
-        return snap_to_membrane(filled, image, reach_px=reach_px, sigma_px=self._sigma_px)
+        labels[usable] = self._finder.find(
+            images[usable], diameter_px=self.diameter_px, min_area_px=self._min_area_px
+        )
+        for index in usable if self._snaps else ():
+            labels[index] = onto_membranes(
+                labels[index],
+                images[index],
+                diameter_px=self.diameter_px,
+                pixel_size_um=self._pixel_size_um,
+            )
+        return labels

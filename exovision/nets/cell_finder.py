@@ -108,14 +108,8 @@ class CellFinder:
         float or None
             px; None if there are no cells at any scale.
         """
-        trials = self._trial_diameters(image.shape, smallest_px, largest_px)
-        return choose_diameter((trial, *self._look(image, trial)) for trial in reversed(trials))
-
-    def _trial_diameters(self, shape: tuple[int, ...], smallest_px: float, largest_px: float) -> list[float]:
-        low = max(smallest_px, self.working_diameter_px / MAX_MAGNIFICATION)
-        high = max(low, min(largest_px, 0.8 * min(shape)))
-        count = 1 + int(np.ceil(np.log(high / low) / np.log(TRIAL_STEP)))
-        return [float(trial) for trial in np.geomspace(low, high, count)]
+        trials = trial_diameters(image.shape, smallest_px, largest_px, self.working_diameter_px)
+        return choose_diameter((trial, *self._look(image, trial)) for trial in trials)
 
     def _look(self, image: NDArray[np.float32], diameter_px: float) -> tuple[float, float]:
         """Return the median diameter found, px of the image, and the share of the image explained."""
@@ -139,6 +133,20 @@ class CellFinder:
     def _decode(self, output: NDArray[np.float32], diameter_px: float) -> NDArray[np.int32]:
         least = round(MIN_WORKING_AREA * np.pi / 4 * diameter_px**2)
         return decode(output[:2], output[2], diameter_px=diameter_px, min_area_px=max(least, 8))
+
+
+def trial_diameters(
+    shape: tuple[int, ...], smallest_px: float, largest_px: float, working_px: float
+) -> list[float]:
+    """Return the diameters, px, at which to look for cells in an image of that shape, the largest first.
+
+    Those for which the image would be enlarged more than `MAX_MAGNIFICATION` times, so that they become
+    `working_px`, are left out.
+    """
+    low = max(smallest_px, working_px / MAX_MAGNIFICATION)
+    high = max(low, min(largest_px, 0.8 * min(shape)))
+    count = 1 + int(np.ceil(np.log(high / low) / np.log(TRIAL_STEP)))
+    return [float(trial) for trial in np.geomspace(low, high, count)[::-1]]
 
 
 def choose_diameter(trials: Iterable[tuple[float, float, float]]) -> float | None:

@@ -60,12 +60,12 @@ def limit_threads(count: int) -> None:
     numba.set_num_threads(min(count, numba.get_num_threads()))
 
 
-def fitting_px(device: torch.device) -> int:
+def fitting_px(device: torch.device, bytes_per_px: int = BYTES_PER_PX) -> int:
     """Return how many pixels a batch on this device may have, by the memory that is free there now."""
     if device.type != "cuda":
         return MOST_PX
     free, _ = torch.cuda.mem_get_info(device)
-    return min(MOST_PX, int(SHARE * free) // BYTES_PER_PX)
+    return min(MOST_PX, int(SHARE * free) // bytes_per_px)
 
 
 def _has_mps() -> bool:
@@ -90,6 +90,8 @@ class BatchRunner:
         Where to start.
     batch_px : int, optional
         Pixels in one batch on a GPU; None: as many as fit into the free memory, at most `MOST_PX`.
+    bytes_per_px : int
+        GPU memory of one pixel of a batch.
     cpu_images : int
         Images in one batch on a CPU: large ones go one by one, which is as fast and needs least memory.
     note : callable
@@ -102,14 +104,15 @@ class BatchRunner:
         device: torch.device,
         *,
         batch_px: int | None = None,
+        bytes_per_px: int = BYTES_PER_PX,
         cpu_images: int = 1,
         note: Callable[[str], None] = ignore,
     ) -> None:
-        self.device = device
-        self.batch_px = fitting_px(device) if batch_px is None else batch_px
         self._cpu_images = cpu_images
-        self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._note = note
+        self._network = network
+        self.device = self._settle(device)
+        self.batch_px = fitting_px(self.device, bytes_per_px) if batch_px is None else batch_px
 
     def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map images of shape (N, Y, X) or (N, C, Y, X) to the network's outputs of N rows, both float32.
@@ -134,6 +137,17 @@ class BatchRunner:
             else:
                 done += size
         return np.concatenate(outputs)
+
+    def _settle(self, device: torch.device) -> torch.device:
+        """Put the network on the device, or on the CPU if its memory does not hold it; return which."""
+        try:
+            self._network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        except RuntimeError as error:
+            if device.type == "cpu" or not _is_out_of_memory(error):
+                raise
+            self._note(f"{device}: out of memory for the network, going on with the CPU")
+            return self._settle(torch.device("cpu"))
+        return device
 
     def _batch(self, image_px: int) -> int:
         return self._cpu_images if self.device.type == "cpu" else max(1, self.batch_px // image_px)

@@ -131,26 +131,52 @@ def decode(
         return np.zeros(logit.shape, dtype=np.int32)
     steps = max(20, round(STEPS_PER_DIAMETER * diameter_px))
     at = np.nonzero(inside)
-    ends = _follow(
-        np.pad(flows * inside / np.float32(FLOW_SCALE), [(0, 0), (1, 1), (1, 1)]), np.stack(at), steps
-    )
-    with _quiet():
+    ends = follow(flows * inside / np.float32(FLOW_SCALE), np.stack(at), steps)
+    with quiet():
         found = dynamics.get_masks_torch(torch.from_numpy(ends).int(), at, logit.shape, max_size_fraction=1.0)
     labels = utils.fill_holes_and_remove_small_masks(found, min_size=min_area_px).astype(np.int32)
-    return _without_inconsistent(labels, flows / FLOW_SCALE, max_flow_error)
+    return drop_inconsistent(labels, flows / FLOW_SCALE, max_flow_error)
+
+
+def follow(
+    flows: NDArray[np.float32], starts: NDArray[np.int64], steps: int, *, aligned: bool = False
+) -> NDArray[np.float32]:
+    """Return where pixels get to by Euler steps along the flows.
+
+    Parameters
+    ----------
+    flows : ndarray of shape (2, Y, X)
+        Along y and x, px per step; 0 where nothing is followed.
+    starts : ndarray of shape (2, N)
+        (y, x) of the pixels.
+    steps : int
+    aligned : bool
+        Interpolate between the centres of pixels, as Cellpose 3 did on a CPU; else as Cellpose 4 calls
+        `torch.nn.functional.grid_sample`, half a pixel off at the borders.
+
+    Returns
+    -------
+    ndarray of shape (2, N)
+        (y, x), px.
+    """
+    y_scale, x_scale = (np.float32(1 if aligned else side / max(side - 1, 1)) for side in flows.shape[1:])
+    offset = np.float32(1.0 if aligned else 0.5)
+    ends: NDArray[np.float32] = _follow(
+        np.pad(flows, [(0, 0), (1, 1), (1, 1)]), starts, steps, y_scale, x_scale, offset
+    )
+    return ends
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _follow(flows, starts, steps):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _follow(flows, starts, steps, y_scale, x_scale, half):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return where pixels (2, N) get to, (y, x) in px, by Euler steps along flows with a margin of 1 px.
 
-    Interpolation is that of `torch.nn.functional.grid_sample` as Cellpose calls it. Pixels are followed side
-    by side, and no further once none of `_ABREAST` has moved by `_STILL_PX` in `_UNWATCHED` steps.
+    A place y lies at y_scale * y + half in the flows with their margin. Pixels are followed side by side, and
+    no further once none of `_ABREAST` has moved by `_STILL_PX` in `_UNWATCHED` steps.
     """
-    zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
+    zero, one = np.float32(0), np.float32(1)
     height, width = flows.shape[1] - 2, flows.shape[2] - 2
     bottom, right, stride = np.float32(height - 1), np.float32(width - 1), np.int32(width + 2)
-    y_scale, x_scale = np.float32(height / (height - 1)), np.float32(width / (width - 1))
     downs, rights = flows[0].ravel(), flows[1].ravel()
     ends = np.empty(starts.shape, dtype=np.float32)
     for first in range(0, starts.shape[1], _ABREAST):
@@ -179,16 +205,31 @@ def _follow(flows, starts, steps):  # type: ignore[no-untyped-def]  # pragma: no
     return ends
 
 
-def _without_inconsistent(
-    labels: NDArray[np.int32], flows: NDArray[np.float32], max_error: float
+def drop_inconsistent(
+    labels: NDArray[np.int32], flows: NDArray[np.float32], max_error: float, *, spares_cut: bool = True
 ) -> NDArray[np.int32]:
     """Drop the cells whose shape would make other flows than the network saw, and number the rest.
 
-    Cells cut by the border stay: their flows may point to a centre outside the image.
+    Parameters
+    ----------
+    labels : ndarray of shape (Y, X)
+        0 is background.
+    flows : ndarray of shape (2, Y, X)
+        Unit flows.
+    max_error : float
+        Mean squared difference of the flows; above, a cell is dropped.
+    spares_cut : bool
+        Let cells cut by the border stay: their flows may point to a centre outside the image.
+
+    Returns
+    -------
+    ndarray of shape (Y, X)
+        The other cells as 1, 2, ….
     """
     count = np.bincount(labels.ravel())
     whole = np.ones(count.size, dtype=bool)
-    whole[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = False
+    if spares_cut:
+        whole[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = False
     judged = np.where(whole[labels], labels, 0)
     error = ((flow_targets(judged) - flows) ** 2).sum(axis=0)
     mean = np.bincount(judged.ravel(), weights=error.ravel(), minlength=count.size) / np.maximum(count, 1)
@@ -200,11 +241,11 @@ def _without_inconsistent(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep from the user Cellpose's log lines and torch's warning that sparse tensors are not checked."""
     import torch
 
-    logger = logging.getLogger("cellpose.dynamics")
+    logger = logging.getLogger("cellpose")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

@@ -35,18 +35,19 @@ def resize(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.flo
     return np.asarray(cv2.resize(image, shape[::-1], interpolation=method), dtype=np.float32)
 
 
-def normalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Map the 1st percentile to 0 and the 99.8th to 1; an image without contrast becomes all 0.
+def normalise(image: NDArray[np.float32], *, high_percentile: float = HIGH_PERCENTILE) -> NDArray[np.float32]:
+    """Map the 1st percentile to 0 and a high one to 1; an image without contrast becomes all 0.
 
     Parameters
     ----------
     image : ndarray of shape (Y, X)
+    high_percentile : float
 
     Returns
     -------
     ndarray of shape (Y, X)
     """
-    low, high = np.percentile(image, [LOW_PERCENTILE, HIGH_PERCENTILE])
+    low, high = np.percentile(image, [LOW_PERCENTILE, high_percentile])
     if not has_contrast(np.array([low, high])):
         return np.zeros_like(image)
     return np.asarray((image - np.float32(low)) / np.float32(high - low), dtype=np.float32)

@@ -8,6 +8,7 @@ from pathlib import Path
 import exovision_models
 
 from exovision.errors import InputError
+from exovision.nets.cellpose_files import find_model
 from exovision.settings import CellSettings, DeathSettings, EventSettings, Settings
 
 SHIPPED = {
@@ -23,12 +24,25 @@ def weights_file(settings: CellSettings | DeathSettings | EventSettings) -> Path
     Raises
     ------
     InputError
-        If the shipped file is missing or damaged.
+        If the shipped file is missing or damaged, or a Cellpose model is named that is not there.
     """
+    if isinstance(settings, CellSettings) and settings.segmenter == "cellpose":
+        return find_model(settings.weights)
     if settings.weights is not None:
         return Path(settings.weights)
+    return shipped_file(type(settings))
+
+
+def shipped_file(stage: type[CellSettings] | type[DeathSettings] | type[EventSettings]) -> Path:
+    """Return the weights file of a stage's network that comes with exovision.
+
+    Raises
+    ------
+    InputError
+        If it is missing or damaged.
+    """
     try:
-        return exovision_models.weights(SHIPPED[type(settings)])
+        return exovision_models.weights(SHIPPED[stage])
     except (exovision_models.WeightsError, OSError) as error:
         raise InputError(f"the weights that ship with exovision are needed: {error}") from error
 
@@ -47,7 +61,7 @@ def weights_used(settings: Settings, *, labels: bool = False) -> dict[str, str]:
     InputError
         If a file cannot be read.
     """
-    finds = settings.cells.segmenter == "embedded" and not labels
+    finds = settings.cells.segmenter != "labels" and not labels
     paths = [weights_file(settings.cells)] if finds else []
     paths += [Path(settings.exosomes.weights)] if settings.exosomes.weights is not None else []
     paths += [weights_file(settings.death)] if settings.death.morphology == "embedded" else []
@@ -57,6 +71,7 @@ def weights_used(settings: Settings, *, labels: bool = False) -> dict[str, str]:
 
 def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: weights must be readable, got: {error.strerror or error}") from error

@@ -12,8 +12,9 @@ import tifffile
 
 from exovision.errors import InputError
 from exovision.io.folders import make_folder
-from exovision.nets.shipped import weights_file
+from exovision.nets.shipped import shipped_file, weights_file
 from exovision.progress import Progress, silent
+from exovision.settings import CellSettings
 from exovision.training.cells import from_corrections, held_out, labelled_names, train_cells
 from exovision.training.evaluation import evaluate_cells
 from napari_exovision.session import Session
@@ -54,7 +55,7 @@ class CellSchool(School):
 
     def usual_steps(self, session: Session) -> int:
         """Return how many batches a training has unless more are wanted."""
-        return from_corrections(weights_file(session.stored.settings.cells)).steps
+        return from_corrections(self._present(session)).steps
 
     def train(
         self,
@@ -67,7 +68,7 @@ class CellSchool(School):
         """Go on from the present weights; see `School.train`. The session's pixel size holds for all."""
         names = self.names()
         self.enough(len(names), "taught frames")
-        present = weights_file(session.stored.settings.cells)
+        present = self._present(session)
         training = from_corrections(present)
         training = training if steps is None else replace(training, steps=steps)
         trial = make_folder(self.folder / TRIAL)
@@ -84,12 +85,17 @@ class CellSchool(School):
         kept_back = len(held_out(names))
         return Lesson(weights, before, self._means(judge(weights)), len(names) - kept_back, kept_back)
 
+    def _present(self, session: Session) -> Path:
+        """Return the embedded network's weights, those that come along where Cellpose found cells."""
+        settings = session.stored.settings.cells
+        return shipped_file(CellSettings) if settings.segmenter == "cellpose" else weights_file(settings)
+
     def _means(self, figures: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         return {name: _mean(figures, name) for name in self.figures}
 
     def changes(self, weights: Path) -> Changes:
         """Return the settings that use the weights."""
-        return {"cells": {"weights": str(weights)}}
+        return {"cells": {"weights": str(weights), "segmenter": "embedded"}}
 
 
 def _mean(figures: Mapping[str, Mapping[str, float]], name: str) -> float:

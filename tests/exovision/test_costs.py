@@ -68,3 +68,20 @@ def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert machine is None or costs.machine_gb() == pytest.approx(0.5)
     (tmp_path / "max").write_text("max\n")
     assert machine is None or (costs.machine_gb() is not None and np.isfinite(costs.machine_gb() or 0))
+
+
+def test_a_cellpose_model_costs_what_its_kind_does(tmp_path: Path) -> None:
+    def with_model(size: int) -> Settings:
+        path = tmp_path / f"model_{size}"
+        with path.open("wb") as file:
+            file.truncate(size)
+        return Settings.from_mapping({"cells": {"segmenter": "cellpose", "weights": str(path)}})
+
+    unet, transformer = with_model(27_000_000), with_model(1_220_000_000)
+    movie = movie_of(512)
+    assert costs.memory_gb(movie, Settings()) < costs.memory_gb(movie, unet)
+    assert costs.memory_gb(movie, transformer) > costs.memory_gb(movie, unet) + 1
+    assert costs.seconds(movie, transformer) > 10 * costs.seconds(movie, unet) > 30 * movie.n_frames
+    missing = Settings.from_mapping({"cells": {"segmenter": "cellpose", "weights": str(tmp_path / "none")}})
+    with pytest.raises(InputError, match="must be a Cellpose model file"):
+        costs.seconds(movie, missing)

@@ -27,7 +27,7 @@ def test_settings_survive_a_round_trip_through_yaml(tmp_path: Path) -> None:
         ({"events": {"bandwidth": 1}}, "unknown setting events.bandwidth; known: band_um, "),
         ({"event": {}}, "unknown setting event; known: reading, camera"),
         ({"events": {"band_um": -1}}, "events.band_um: Input should be greater than 0, got -1"),
-        ({"cells": {"segmenter": "magic"}}, "unknown segmenter 'magic'; known: embedded, labels"),
+        ({"cells": {"segmenter": "magic"}}, "unknown segmenter 'magic'; known: cellpose, embedded, labels"),
         ({"events": {"weights": "w"}}, "weights are used with network: embedded alone; choose it"),
         ({"death": {"weights": "w"}}, "weights are used with morphology: embedded alone; choose it"),
         ([1], "must be a mapping of stages, got list"),

@@ -111,6 +111,6 @@ def test_estimates_follow_their_formulas() -> None:
             channels={"exosome": 0, "cell": 1},
         )
 
-    assert seconds(movie(1000)) == pytest.approx(SECONDS_PER_MEGAPIXEL * 262.144)
+    assert seconds(movie(1000), Settings()) == pytest.approx(SECONDS_PER_MEGAPIXEL * 262.144)
     assert memory_gb(movie(1000), Settings()) == memory_gb(movie(100), Settings()) > FIXED_GB
     assert memory_gb(movie(4), Settings()) < memory_gb(movie(100), Settings()) < 1.8

@@ -1,13 +1,23 @@
 """What every registered segmenter promises, and what each does beyond that."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
 from exovision.cells.embedded_segmenter import EmbeddedSegmenter
 from exovision.cells.labels_segmenter import LabelsSegmenter
 from exovision.errors import InputError, SettingsError
 from exovision.methods import SEGMENTERS
 from exovision.settings import CellSettings
+
+SPEC = importlib.util.spec_from_file_location(
+    "cellpose3", Path(__file__).parents[3] / "benchmarks" / "cellpose3.py"
+)
+cellpose3 = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(cellpose3)
 
 ROWS, COLUMNS = np.indices((96, 112))
 
@@ -35,11 +45,14 @@ class Stack:
 
 
 @pytest.fixture(params=sorted(SEGMENTERS.places))
-def make(request):
+def make(request, tmp_path):
     """Makes one registered segmenter; cells have a diameter of 15 µm."""
     labels, _ = cells_and_images()
+    torch.save(cellpose3.weights(2, (6, 8, 10, 12)), tmp_path / "model")
+    weights = str(tmp_path / "model") if request.param == "cellpose" else None
+    settings = CellSettings(segmenter=request.param, weights=weights, diameter_um=15)
     return lambda: SEGMENTERS.load(request.param)(
-        CellSettings(diameter_um=15), pixel_size_um=0.5, device="cpu", labels=Stack(labels)
+        settings, pixel_size_um=0.5, device="cpu", labels=Stack(labels)
     )
 
 
