@@ -103,14 +103,15 @@ def test_a_vesicle_that_disappears_is_a_loss_with_a_whole_posterior():
 
 @pytest.mark.slow
 def test_two_exosomes_that_become_one_with_the_light_of_both_have_merged():
-    meets, (y, x) = 120, np.mgrid[:SIZE, :SIZE]
+    meets, (y, x), rng = 120, np.mgrid[:SIZE, :SIZE], np.random.default_rng(3)
     images = np.full((FRAMES, SIZE, SIZE), 8.0)
-    for t in range(FRAMES):
-        moving = 30 + np.interp(t, [meets - 50, meets], [12, 0])
-        for column, photons in ((30, 900.0), (moving, 500.0), (60, 600.0)):
+    walks = np.cumsum(rng.normal(0, np.sqrt(2 * 0.012 * INTERVAL_S) / world.PIXEL_UM, (2, FRAMES)), axis=1)
+    for t, (walk, other) in enumerate(walks.T):
+        apart = np.interp(t, [meets - 50, meets], [12, 0])
+        for column, photons in ((24 + walk, 900.0), (24 + walk + apart, 350.0), (56 + other, 600.0)):
             distance = (y - EDGE_Y + 0.5) ** 2 + (x - column) ** 2
             images[t] += photons / (2 * np.pi * 1.2**2) * np.exp(-distance / (2 * 1.2**2))
-    result = told(*filmed(images, np.random.default_rng(3)))
+    result = told(*filmed(images, rng))
     mergers = result.events[result.events["kind"] == "aggregation"]
     assert len(mergers) == 1 and not (result.events["kind"] == "fusion").any()
     row = mergers.iloc[0]
