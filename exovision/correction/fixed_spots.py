@@ -7,8 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, diags_array, vstack
-from scipy.sparse.linalg import spsolve
+from scipy.linalg import solveh_banded
 
 Floats = NDArray[np.float64]
 
@@ -18,6 +17,8 @@ MIN_FIXED = 3
 MAX_CHI2 = 2.0
 """Largest reduced chi-squared of the distance between two spots that are both fixed."""
 FLOOR_PX = 0.05
+ORIGIN_WEIGHT = 1e6
+"""Holds the first frame at 0, px⁻²."""
 STAGE_STEP_PX = 0.2
 """Spread of the stage's own steps per frame, which holds the drift together where spots are few."""
 
@@ -78,18 +79,23 @@ def _together(paths: Floats) -> list[int]:
 
 
 def _common_path(paths: Floats) -> Floats:
-    """Solve for the path that tracks of shape (N, T, 3) share, shape (T, 2), 0 in the first frame."""
-    n, frames = paths.shape[:2]
-    track, frame = np.nonzero(np.isfinite(paths[..., 2]))
-    weight = 1 / np.sqrt(paths[track, frame, 2])
-    rows = np.arange(track.size)
-    columns = np.concatenate([frame, frames + track])
-    seen = coo_array((np.tile(weight, 2), (np.tile(rows, 2), columns)), shape=(rows.size, frames + n))
-    walk = diags_array([-1.0, 1.0], offsets=[0, 1], shape=(frames - 1, frames + n)) / STAGE_STEP_PX
-    origin = coo_array((np.array([1e3]), (np.array([0]), np.array([0]))), shape=(1, frames + n))
-    matrix = vstack([seen, walk, origin], format="csc")
-    values = np.zeros((matrix.shape[0], 2))
-    values[: rows.size] = paths[track, frame, :2] * weight[:, None]
-    normal = matrix.T @ matrix
-    solved: Floats = np.column_stack([spsolve(normal, matrix.T @ values[:, axis]) for axis in (0, 1)])
-    return solved[:frames]
+    """Solve for the path that tracks of shape (N, T, 3) share, shape (T, 2), 0 in the first frame.
+
+    The places of the N tracks are solved for first, after the T frames, which are bound to their neighbours
+    alone, have been eliminated: that needs N numbers per frame.
+    """
+    weight = np.where(np.isfinite(paths[..., 2]), 1 / paths[..., 2], 0.0)
+    seen = weight[..., None] * np.nan_to_num(paths[..., :2])
+    bands = np.zeros((2, paths.shape[1]))
+    bands[1] = weight.sum(axis=0)
+    bands[1, :-1] += STAGE_STEP_PX**-2
+    bands[1, 1:] += STAGE_STEP_PX**-2
+    bands[1, 0] += ORIGIN_WEIGHT
+    bands[0, 1:] = -(STAGE_STEP_PX**-2)
+    by_frame = solveh_banded(bands, np.column_stack([seen.sum(axis=0), weight.T]))
+    alone, per_track = by_frame[:, :2], by_frame[:, 2:]
+    places = np.linalg.solve(
+        np.diag(weight.sum(axis=1)) - weight @ per_track, seen.sum(axis=1) - weight @ alone
+    )
+    solved: Floats = alone - per_track @ places
+    return solved
