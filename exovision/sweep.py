@@ -189,8 +189,7 @@ class Sweep:
 
     def _take(self, chunk: range, images: Images, progress: Progress) -> None:
         total = self.movie.n_frames
-        progress("finding cells", chunk.start, total)
-        segmented = self._segment(images, chunk)
+        segmented = self._segment(images, chunk, progress)
         exosome = images.get("exosome", {})
         detected = {}
         for t in chunk:
@@ -208,8 +207,9 @@ class Sweep:
                 self.spots.append(self._beside(self._place(detected[t]), t, images))
 
     def _segment(
-        self, images: Mapping[str, Mapping[int, NDArray[np.float32]]], chunk: range
+        self, images: Mapping[str, Mapping[int, NDArray[np.float32]]], chunk: range, progress: Progress
     ) -> dict[int, NDArray[np.int32]]:
+        progress("finding cells", chunk.start, self.movie.n_frames)
         if self.segmenter is None:
             return {}
         role = self.cell_role or ""
@@ -218,8 +218,12 @@ class Sweep:
             return dict(zip(chunk, self.segmenter.segment(blank, chunk)))
         segmented: dict[int, NDArray[np.int32]] = {}
         for run in _consecutive(sorted(images[role])):
-            stack = np.stack([images[role][t] for t in run])
-            segmented.update(zip(run, self.segmenter.segment(stack, run)))
+            step = getattr(self.segmenter, "frames_at_once", len(run))
+            for few in (run[first : first + step] for first in range(0, len(run), step)):
+                if few.start > chunk.start:
+                    progress("finding cells", few.start, self.movie.n_frames)
+                stack = np.stack([images[role][t] for t in few])
+                segmented.update(zip(few, self.segmenter.segment(stack, few)))
         return segmented
 
     def _detect(self, images: Mapping[int, NDArray[np.float32]]) -> dict[int, pd.DataFrame]:

@@ -80,6 +80,11 @@ class CellposeFinder:
         self.model: CellposeModel = load_model(path)
         self._runner = BatchRunner(self.model.network, place, bytes_per_px=self.model.bytes_per_px, note=note)
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the network runs on a CPU, from the start or since a GPU ran out of memory."""
+        return self._runner.device.type == "cpu"
+
     def find(self, images: Images, *, diameter_px: float | None, thresholds: Thresholds) -> NDArray[np.int32]:
         """Label the cells of images.
 

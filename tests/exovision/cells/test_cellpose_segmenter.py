@@ -11,7 +11,7 @@ import exovision
 from exovision.calibration import regular_times
 from exovision.cells import cellpose_segmenter
 from exovision.cells.cellpose_segmenter import CellposeSegmenter
-from exovision.errors import InputError, SettingsError
+from exovision.errors import Cancelled, InputError, SettingsError
 from exovision.nets.shipped import weights_file, weights_used
 from exovision.records import Movie
 from exovision.settings import CellSettings, Settings
@@ -121,6 +121,20 @@ def test_an_analysis_uses_it_and_records_the_models_hash(weights, tmp_path):
     Path(weights).write_bytes(Path(weights).read_bytes() + b"\0")
     assert weights_used(settings) != recorded
     assert not weights_used(settings, labels=True)
+
+
+def test_on_a_cpu_a_stop_takes_effect_within_a_frame(weights):
+    settings = Settings.from_mapping({"cells": {"segmenter": "cellpose", "weights": weights}})
+    told = []
+
+    def stop_at_the_second(stage, done, total):
+        told.append((stage, done))
+        if (stage, done) == ("finding cells", 1):
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        exovision.analyse(movie(), settings, device="cpu", progress=stop_at_the_second)
+    assert told[-1] == ("finding cells", 1) and ("finding cells", 0) in told
 
 
 def test_a_name_that_is_no_model_is_refused_before_anything_is_fetched(monkeypatch, tmp_path):

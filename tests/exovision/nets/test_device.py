@@ -94,6 +94,26 @@ def test_a_full_gpu_still_gets_one_image_at_a_time(on_gpu):
     assert network.batches == [1] * 5
 
 
+def test_a_network_that_needs_more_memory_gets_smaller_batches(on_gpu):
+    on_gpu[0] = 2 * 16 * 5000 / SHARE
+    network = Hungry(most=2)
+    run(network, bytes_per_px=5000)
+    assert network.batches == [2, 2, 1]
+
+
+def test_a_network_that_a_gpu_does_not_hold_runs_on_the_cpu_and_says_so(on_gpu):
+    class TooLarge(Hungry):
+        def to(self, device=None, **kwargs):
+            if device.type != "cpu":
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            return self
+
+    runner, output, notes = run(TooLarge(most=99))
+    assert np.array_equal(output, 2 * IMAGES[:, None])
+    assert notes == ["cuda: out of memory for the network, going on with the CPU"]
+    assert runner.device == torch.device("cpu")
+
+
 def test_images_go_to_a_gpu_from_pinned_memory(on_gpu, monkeypatch):
     pinned = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(len(tensor)) or tensor)
