@@ -202,7 +202,7 @@ def _tally(values: pd.Series[Any], names: Sequence[str]) -> dict[str, int]:
 
 
 def _profile(spots: pd.DataFrame) -> dict[str, list[float]]:
-    linked = spots[spots[["exosome_id", "cell_id", "membrane_distance_um"]].notna().all(axis=1)]
+    linked = spots[["exosome_id", "cell_id", "membrane_distance_um"]].dropna()
     return distance_profile(
         linked["membrane_distance_um"].to_numpy(dtype=np.float64),
         linked["cell_id"].to_numpy(dtype=np.int64),
