@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,8 @@ OUTLIER_SHARE, OUTLIER_RANGE_UM = 1e-3, 20.0
 STAY_S, STAY_FRAMES = 30.0, 8.0
 """A state lasts about this long before another is as likely, whichever is longer (P)."""
 LEAST_VARIANCE_UM2 = 1e-8
-BLOCK = 256
+BLOCK, BLOCK_SPOTS = 256, 1 << 17
+"""Tracks decoded side by side, and their spots, counted as if all were as long as the longest."""
 
 
 def decode(
@@ -74,8 +75,7 @@ def decode(
     persistence = max(STAY_S, STAY_FRAMES * interval_s) if np.isfinite(interval_s) else STAY_S
     order = sorted(range(len(tracks)), key=lambda i: len(tracks[i]))
     decoded: dict[int, tuple[Ints, Floats]] = {}
-    for start in range(0, len(order), BLOCK):
-        block = order[start : start + BLOCK]
+    for block in _blocks(order, [len(track) for track in tracks]):
         longest = len(tracks[block[-1]])
         evidence = np.zeros((len(block), longest, PRIOR.size))
         stay = np.ones((len(block), max(longest - 1, 0)))
@@ -89,6 +89,18 @@ def decode(
         for row, i in enumerate(block):
             decoded[i] = paths[row, : len(tracks[i])], probabilities[row, : len(tracks[i])]
     return [decoded[i] for i in range(len(tracks))]
+
+
+def _blocks(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield tracks, given in the order of their lengths, as many at a time as may be decoded side by side."""
+    block: list[int] = []
+    for i in order:
+        if block and (len(block) == BLOCK or (len(block) + 1) * lengths[i] > BLOCK_SPOTS):
+            yield block
+            block = []
+        block.append(i)
+    if block:
+        yield block
 
 
 def _evidence(track: Track, band_um: float, outline_um: float, settings: EventSettings) -> Floats:
@@ -140,7 +152,7 @@ def _viterbi(evidence: Floats, stay: Floats, prior: Floats) -> Ints:
     n_tracks, n, states = evidence.shape
     every = np.arange(n_tracks)
     best = evidence[:, 0] + np.log(prior)
-    came_from = np.zeros((n_tracks, n, states), dtype=np.int64)
+    came_from = np.zeros((n_tracks, n, states), dtype=np.int8)
     for t in range(1, n):
         change = (1 - stay[:, t - 1, None]) * prior
         first = best.argmax(axis=1)

@@ -3,7 +3,18 @@ import itertools
 import numpy as np
 import pytest
 
-from exovision.events.decoding import BELOW, MOBILE, OUTSIDE, SLOW, _posterior, _viterbi, decode
+from exovision.events.decoding import (
+    BELOW,
+    BLOCK,
+    BLOCK_SPOTS,
+    MOBILE,
+    OUTSIDE,
+    SLOW,
+    _blocks,
+    _posterior,
+    _viterbi,
+    decode,
+)
 from exovision.events.motion import Track
 from exovision.settings import EventSettings
 
@@ -102,3 +113,12 @@ def test_the_decoding_of_a_track_does_not_depend_on_the_others():
         alone = path_of(one)
         assert alone[0].tolist() == path.tolist()
         assert alone[1] == pytest.approx(probability)
+
+
+def test_long_tracks_are_decoded_a_few_at_a_time():
+    lengths = [3] * 300 + [40_000] * 8
+    blocks = list(_blocks(range(len(lengths)), lengths))
+    assert [i for block in blocks for i in block] == list(range(len(lengths)))
+    assert max(len(block) for block in blocks) == BLOCK
+    sizes = [len(block) * lengths[block[-1]] for block in blocks]
+    assert max(sizes) <= BLOCK_SPOTS and len(blocks) == 5
