@@ -18,8 +18,9 @@ FIXED_GB = 1.08
 """What an analysis takes whatever the size of the images: packages and networks (`benchmarks/whole.py`)."""
 CELLPOSE_TILE_PX = 200
 """Edge of what a tile of a Cellpose network adds to its neighbours."""
-CELLPOSE_SECONDS, CELLPOSE_GB = (0.4, 6.5), (0.3, 1.7)
-"""What cells found by a U-Net of Cellpose 1 to 3, and by cpsam, take more: s per tile, GB (docs/cells.md)."""
+CELLPOSE_SECONDS, CELLPOSE_GB = (0.4, 6.5), (0.3, 1.8)
+"""What cells found by a U-Net of Cellpose 1 to 3, and by cpsam, take more: s per tile, GB
+(`benchmarks/cellpose_cost.py`)."""
 WORKING_PLANES = 95
 """Planes of 4 bytes a pixel held beside the chunk, from the growth with the size of the images."""
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
