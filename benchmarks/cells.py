@@ -1,19 +1,22 @@
 """Held-out figures and cost of the cell network.
 
-    python benchmarks/cells.py --data FOLDER --simulated 60
+    python benchmarks/cells.py --data FOLDER --simulated 60 --seeds 501 502 503 504 505 506
 
 `--data` holds `nuclei/` (pictures `X.tif` with labels `X_labels.tif`) and `tumour_movie/` (one movie with
 labels); what is not there is left out, and said. Printed, one JSON line each: AP and boundary error on
-held-out pictures and on simulated frames; the same on every tenth frame of the movie, against labels that
-its microscope's software made (a silver reference); and CPU-seconds per frame of 512 x 512 px on one thread.
+held-out pictures and on simulated frames; the same on scenes of `exovision simulate`, by look and by kind of
+cell, for each seed at 60x and at 20x; the same on every tenth frame of the movie, against labels that its
+microscope's software made (a silver reference); and CPU-seconds per frame of 512 x 512 px on one thread.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +24,61 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_
 ASSUMED = {"pixel_size_um": 0.5, "frame_interval_s": 300.0}
 """Of the tumour movie, whose files do not say; the interval is not used here."""
 
+PHOTONS = {"membrane": 60, "cytoplasm": 80, "phase": 400, "dic": 400, "brightfield": 400}
+"""Light per pixel by look, as in the scenes `docking`, `cytoplasm` and `death_phase`."""
+CELLS = {"tumour": {60: 11, 20: 55}, "lymphocyte": {60: 26, 20: 150}}
+"""How many cells are in a field of 512 x 512 px, by preset and magnification."""
+OPTICS = {60: {"pixel_size_um": 0.108}, 20: {"pixel_size_um": 0.325, "psf_sigma_um": 0.25}}
+
+
+def scene_figures(seeds: Sequence[int], look: str, preset: str, *, weights: Path | None) -> dict[str, Any]:
+    """Segment single frames of simulated scenes with default settings and score them."""
+    from exovision.cells.embedded_segmenter import EmbeddedSegmenter
+    from exovision.settings import CellSettings
+    from exovision.simulation.movie import simulate
+
+    settings = CellSettings(weights=weights and str(weights))
+    found, truth = [], []
+    for zoom, seed in itertools.product(OPTICS, seeds):
+        scene = _scene(look, preset, zoom)
+        backdrop = next(iter(simulate(scene, seed=seed).backdrops()))
+        segmenter = EmbeddedSegmenter(settings, pixel_size_um=scene.imaging.pixel_size_um, device="cpu")
+        found.append(segmenter.segment(backdrop.images["cell"][None].astype("float32"), range(1))[0])
+        truth.append(backdrop.labels)
+    return {
+        "set": f"{look}, {preset} cells",
+        "frames": len(found),
+        **_figures(found, truth, ("ap50", "ap75", "ap90", "boundary_median_px")),
+        "seeds": list(seeds),
+    }
+
+
+def _scene(look: str, preset: str, zoom: int) -> Any:
+    """Return the scene of one frame, default in all but looks, cells and magnification."""
+    from exovision.simulation.scene import Scene
+
+    count = CELLS[preset][zoom]
+    return Scene.model_validate(
+        {
+            "name": f"{look} {preset} {zoom}x",
+            "imaging": {"frames": 1, "exosome_channel": False, **OPTICS[zoom]},
+            "cells": {"preset": preset, "look": look, "photons": PHOTONS[look], "count": count},
+        }
+    )
+
+
+def _figures(found: Sequence[Any], truth: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
+    from exovision.scoring.cells import cells_score
+
+    score = cells_score(found, truth)
+    return {name: getattr(score.get(f"cells.{name}"), "value", None) for name in names}
+
 
 def tumour_movie(folder: Path, *, every: int, weights: Path | None) -> dict[str, Any]:
     """Segment every n-th frame of the movie with default settings and score it against the silver labels."""
     import tifffile
 
     from exovision.cells.embedded_segmenter import EmbeddedSegmenter
-    from exovision.scoring.cells import cells_score
     from exovision.settings import CellSettings
 
     labels_path = next(folder.glob("*_labels.tif"))
@@ -37,14 +88,11 @@ def tumour_movie(folder: Path, *, every: int, weights: Path | None) -> dict[str,
         CellSettings(weights=weights and str(weights)), pixel_size_um=ASSUMED["pixel_size_um"], device="cpu"
     )
     found = segmenter.segment(images.astype("float32"), range(len(images)))
-    score = cells_score(list(found), list(truth))
-    names = ("ap50", "ap75", "boundary_mean_px", "boundary_median_px")
-    figures = {name: getattr(score.get(f"cells.{name}"), "value", None) for name in names}
     return {
         "set": "tumour movie, silver labels",
         "frames": len(images),
         "diameter_px": segmenter.diameter_px,
-        **figures,
+        **_figures(list(found), list(truth), ("ap50", "ap75", "boundary_mean_px", "boundary_median_px")),
         "assumed": ASSUMED,
     }
 
@@ -88,6 +136,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=10, help="every n-th frame of the movie")
     parser.add_argument("--cost-frames", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[], help="of the scenes by look")
     options = parser.parse_args()
 
     import torch
@@ -105,6 +154,10 @@ def main() -> None:
     for folder in (nuclei, movie):
         if not folder.is_dir():
             print(json.dumps({"left out": str(folder), "why": "there is no such folder"}), flush=True)
+    for look in PHOTONS if options.seeds else ():
+        for preset in CELLS:
+            line = scene_figures(options.seeds, look, preset, weights=options.weights)
+            print(json.dumps(line), flush=True)
     if movie.is_dir():
         print(json.dumps(tumour_movie(movie, every=options.every, weights=options.weights)), flush=True)
     print(json.dumps(cost(frames=options.cost_frames, weights=options.weights)), flush=True)

@@ -25,6 +25,9 @@ def train_cells(
     steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from.")] = None,
     simulated: Annotated[int | None, typer.Option(min=0, help="Simulated frames to learn from.")] = None,
     start: Annotated[Path | None, typer.Option(help="Weights to go on from; fresh ones if omitted.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-6, max=1.0, help="Largest of the cycle; less to go on.")
+    ] = None,
     hold_out: Annotated[bool, typer.Option(help="Keep two in five pictures for the figures.")] = True,
     seed: Seed = 0,
     device: Device = "auto",
@@ -36,7 +39,12 @@ def train_cells(
     from exovision.training.evaluation import evaluate_cells
 
     training = CellTraining(seed=seed)
-    changes = {"steps": steps, "simulated": simulated, "start": None if start is None else str(start)}
+    changes = {
+        "steps": steps,
+        "simulated": simulated,
+        "learning_rate": learning_rate,
+        "start": None if start is None else str(start),
+    }
     training = replace(training, **_given(changes))
     make_folder(out)
     with progress_bars() as watch:

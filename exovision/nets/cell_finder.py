@@ -112,7 +112,7 @@ class CellFinder:
         return choose_diameter((trial, *self._look(image, trial)) for trial in trials)
 
     def _look(self, image: NDArray[np.float32], diameter_px: float) -> tuple[float, float]:
-        """Return the median diameter found, px of the image, and the share of the image explained."""
+        """Return the median diameter found, px of the image, and the confidence in the cells found."""
         shape = (image.shape[0], image.shape[1])
         small = self._small_shape(shape, diameter_px)
         output = self._predict(normalise(resize(image, small))[None])[0]
@@ -165,9 +165,16 @@ def choose_diameter(trials: Iterable[tuple[float, float, float]]) -> float | Non
 
 
 def confidence(labels: NDArray[np.int32], output: NDArray[np.float32]) -> float:
-    """Return how surely the pixels are inside labelled cells or outside all, 0–1."""
-    share = probability(output[2])
-    return float(np.where(labels > 0, share, 1 - share).mean())
+    r"""Return how far the labelled cells are all that is probably inside cells, 0–1.
+
+    .. math:: \sum_i p_i m_i \Big/ \sum_i (p_i + m_i - p_i m_i)
+
+    where p is the probability of being inside a cell and m is 1 in labelled cells, 0 elsewhere. Background
+    does not count: it is as sure at a scale at which most cells are overlooked.
+    """
+    inside, labelled = probability(output[2]), labels > 0
+    both = float(inside[labelled].sum())
+    return both / max(float(inside.sum()) + float(labelled.sum()) - both, 1e-9)
 
 
 def probability(logit: NDArray[np.float32]) -> NDArray[np.float32]:

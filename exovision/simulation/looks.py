@@ -1,4 +1,4 @@
-"""What cells look like in their own channel: membrane and cytoplasm dye, nuclei, phase and DIC."""
+"""What cells look like in their own channel: stained membranes, bodies, nuclei; phase, DIC, bright field."""
 
 from __future__ import annotations
 
@@ -63,6 +63,8 @@ LOOKS = {
     "cytoplasm": Look(membrane=0.1, cytoplasm=1.0, nucleus=-0.35, dome=0.6, texture=0.25, haze=0.2),
     "nucleus": Look(membrane=0.0, cytoplasm=0.04, nucleus=1.0, dome=0.2, texture=0.3, haze=0.1),
     "phase": Look(membrane=0.0, cytoplasm=1.0, dome=0.9, haze=0.0),
+    "dic": Look(membrane=0.0, cytoplasm=1.0, dome=0.9, haze=0.0),
+    "brightfield": Look(membrane=0.0, cytoplasm=1.0, dome=0.9, haze=0.0),
     "annexin": Look(membrane=1.0, cytoplasm=0.2, unevenness=0.35, texture=0.3),
     "caspase": Look(membrane=0.0, cytoplasm=0.25, nucleus=1.0, dome=0.2),
     "pi": Look(membrane=0.0, cytoplasm=0.08, nucleus=1.0, dome=0.2, texture=0.3, haze=0.1),
@@ -217,6 +219,30 @@ def dic(thickness: Image, angle: float) -> Image:
     smooth = cv2.GaussianBlur(thickness, (0, 0), 1.0)
     slope = np.sin(angle) * np.gradient(smooth, axis=0) + np.cos(angle) * np.gradient(smooth, axis=1)
     return np.asarray(slope / (np.abs(slope).max(initial=0) + 1e-6), dtype=np.float32)
+
+
+def brightfield(thickness: Image, defocus_px: float, absorption: float) -> Image:
+    """Return a bright-field picture of shape (Y, X) around 0: fringes along the rims of somewhat dark bodies.
+
+    Parameters
+    ----------
+    thickness : ndarray of shape (Y, X)
+    defocus_px : float
+        Width of the fringes, px; bright inside the rim if positive, dark inside if negative.
+    absorption : float
+        Light lost in a body of thickness 1.
+
+    Returns
+    -------
+    ndarray of shape (Y, X)
+
+    Notes
+    -----
+    Out of focus, brightness follows the curvature of the phase (transport of intensity, Teague 1983,
+    doi:10.1364/JOSA.73.001434); here a difference of Gaussians.
+    """
+    fringes = cv2.GaussianBlur(thickness, (0, 0), 1.0) - wide_blur(thickness, float(np.hypot(1, defocus_px)))
+    return np.asarray(np.sign(defocus_px) * fringes - absorption * thickness, dtype=np.float32)
 
 
 def _along_edges(

@@ -19,8 +19,13 @@ from exovision.simulation.scene import Scene
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]
 
+UNSTAINED = ("phase", "dic", "brightfield")
 STAINS = ("nucleus", "annexin", "caspase", "pi")
 PHASE_CONTRAST, PHASE_HALO_UM = 0.5, 1.2
+DIC_CONTRAST, DIC_ANGLE = 0.5, np.pi / 4
+DIC_STEEP_PERCENTILE = 98.0
+"""Of the slopes in cells: it has the contrast of DIC, so that one steep place does not dim all the rest."""
+BRIGHTFIELD_CONTRAST, BRIGHTFIELD_DEFOCUS_UM, BRIGHTFIELD_ABSORPTION = 0.6, 0.8, 0.15
 LEAK = 0.03
 """Brightness of annexin, caspase reporter and PI in a live cell, relative to full stain."""
 
@@ -166,9 +171,8 @@ class Painter:
             nucleus_labels=inner,
             nucleus_gain=gain,
         )
-        if role == "cell" and self._scene.cells.look == "phase":
-            halo_px = PHASE_HALO_UM / self._scene.imaging.pixel_size_um
-            lit = 1 + PHASE_CONTRAST * looks.phase(labels, image, halo_px)
+        if role == "cell" and self._scene.cells.look in UNSTAINED:
+            lit = 1 + _contrast(self._scene.cells.look, labels, image, self._scene.imaging.pixel_size_um)
             return np.asarray(np.maximum(lit, 0.05), dtype=np.float32)
         return image
 
@@ -228,6 +232,19 @@ def _gains(vitality: Vitality, n_cells: int) -> Floats:
     for row, nucleus in vitality.nuclei.items():
         gains[row] = nucleus.gain
     return gains
+
+
+def _contrast(look: str, labels: Labels, thickness: Image, pixel_size_um: float) -> Image:
+    """Return how unstained cells change the light that shines through them, relative to it."""
+    if look == "phase":
+        return PHASE_CONTRAST * looks.phase(labels, thickness, PHASE_HALO_UM / pixel_size_um)
+    if look == "dic":
+        relief = looks.dic(thickness, DIC_ANGLE)
+        steep = np.abs(relief[labels > 0])
+        usual = np.percentile(steep, DIC_STEEP_PERCENTILE) if steep.size else 1.0
+        return np.asarray(DIC_CONTRAST / max(usual, 1e-6) * relief, dtype=np.float32)
+    fringes_px = BRIGHTFIELD_DEFOCUS_UM / pixel_size_um
+    return BRIGHTFIELD_CONTRAST * looks.brightfield(thickness, fringes_px, BRIGHTFIELD_ABSORPTION)
 
 
 def _level(role: str, look: Look, dyes: Dyes) -> Floats:

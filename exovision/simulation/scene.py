@@ -64,7 +64,7 @@ class Cells(Stage):
     margin_radii: float = Field(
         0.5, description="how far beyond the border centres may lie; negative: inside"
     )
-    look: Literal["membrane", "cytoplasm", "phase"] = Field(
+    look: Literal["membrane", "cytoplasm", "phase", "dic", "brightfield"] = Field(
         "membrane", description="dye or contrast of the cell channel"
     )
     photons: float = Field(60.0, gt=0, description="light per pixel of a membrane or a body")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -133,7 +134,7 @@ def train_cells(
         {
             "working_diameter_px": training.working_diameter_px,
             "normalisation": "percentiles 1 and 99.8 of the rescaled frame become 0 and 1",
-            "training": asdict(training),
+            "training": {**asdict(training), "start": _sha256(training.start)},
             "pictures": len(names),
             "held_out": hold_out and data is not None,
             "last_loss": float(np.mean(losses[-100:])) if losses else None,
@@ -149,6 +150,11 @@ def _as_started(training: CellTraining) -> CellTraining:
     network, facts = weights.load(Path(training.start), FlowUNet)
     diameter_px = float(facts["working_diameter_px"])
     return replace(training, working_diameter_px=diameter_px, widths=tuple(network.widths))
+
+
+def _sha256(start: str | None) -> str | None:
+    """Return what tells the weights gone on from, wherever they lay."""
+    return None if start is None else hashlib.sha256(Path(start).read_bytes()).hexdigest()
 
 
 def _network(training: CellTraining) -> FlowUNet:

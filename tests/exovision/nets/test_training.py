@@ -4,7 +4,7 @@ import torch
 
 from exovision.errors import InputError, OutputError
 from exovision.nets import weights
-from exovision.nets.cell_finder import choose_diameter, drop_small
+from exovision.nets.cell_finder import choose_diameter, confidence, drop_small
 from exovision.nets.flows import flow_targets
 from exovision.nets.training import Course, flow_loss, train
 from exovision.nets.unet import FlowUNet
@@ -101,6 +101,19 @@ def test_weights_cannot_be_written_into_a_file(tmp_path):
 def test_the_diameter_that_is_found_again_wins():
     assert choose_diameter([(10, 25, 0.9), (20, 21, 0.9), (40, 22, 0.9)]) == 21
     assert choose_diameter([(10, 0, 0.9), (20, 0, 0.9)]) is None
+
+
+def test_confidence_asks_whether_all_that_is_probably_cell_was_found_and_not_how_much_background_there_is():
+    labels, output = np.zeros((20, 40), dtype=np.int32), np.full((3, 20, 40), -20.0, dtype=np.float32)
+    labels[5:15, 5:15] = 1
+    output[2, 5:15, 5:15] = 20.0
+    assert confidence(labels, output) == pytest.approx(1)
+    output[2, 5:15, 20:30] = 20.0
+    for wide in (0, 60):
+        margin = [(0, 0), (0, wide)]
+        empty = np.pad(output, [(0, 0), *margin], constant_values=-20.0)
+        assert confidence(np.pad(labels, margin), empty) == pytest.approx(0.5)
+    assert confidence(np.zeros_like(labels), output) == 0
 
 
 def test_small_cells_are_not_looked_for_once_two_trials_agree_on_larger_ones():

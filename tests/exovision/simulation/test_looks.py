@@ -64,6 +64,15 @@ def test_phase_is_dark_inside_with_a_bright_halo_and_dic_has_two_sides():
     assert dic[32, 17] == pytest.approx(-dic[32, 47], abs=0.01) and abs(dic[32, 17]) > 0.5
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_bright_field_has_a_fringe_on_each_side_of_the_rim_and_a_darker_body(sign):
+    picture = sign * looks.brightfield(LABELS.astype(np.float32), sign * 4.0, 0.0)
+    assert picture[(AWAY > 11) & (AWAY < 14)].mean() > 0.1 > -0.1 > picture[(AWAY > 16) & (AWAY < 19)].mean()
+    assert abs(picture[AWAY < 2].mean()) < 0.05 and np.abs(picture[AWAY > 28]).max() < 0.05
+    absorbing = looks.brightfield(LABELS.astype(np.float32), sign * 4.0, 0.3)
+    assert absorbing[AWAY < 2].mean() == pytest.approx(-0.3, abs=0.05)
+
+
 def test_a_wide_blur_keeps_an_even_image_and_the_light():
     assert np.allclose(looks.wide_blur(np.ones((40, 50), np.float32), 12.0), 1)
     spot = np.zeros((128, 128), np.float32)

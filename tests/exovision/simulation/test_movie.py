@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from scipy.ndimage import binary_dilation, binary_erosion
 
 import exovision
 from exovision import schema
@@ -64,6 +65,17 @@ def test_nuclei_are_a_channel_of_their_own(tmp_path, dark):
     labels = tifffile.imread(tmp_path / "truth" / "cell_labels.ome.tif")[0]
     nucleus = movie.image(0, "nucleus")
     assert nucleus[labels > 0].mean() > nucleus[labels == 0].mean() + 10
+
+
+@pytest.mark.parametrize("look", ["phase", "dic", "brightfield"])
+def test_unstained_cells_shift_the_light_at_their_rims_and_leave_that_beside_them_alone(look, dark, play):
+    scene = dark(cells={"look": look, "photons": 2000.0, "background_photons": 0.0}, imaging={"frames": 1})
+    (backdrop,) = play(simulate(scene, seed=1)).backdrops
+    counts, inside = backdrop.images["cell"].astype(float), backdrop.labels > 0
+    even = np.median(counts[~binary_dilation(inside, iterations=14)])
+    rim = binary_dilation(inside, iterations=2) & ~binary_erosion(inside, iterations=3)
+    assert np.percentile(np.abs(counts[rim] / even - 1), 90) > 0.08
+    assert even == pytest.approx(100 + 0.82 * 2000 / 0.46, rel=0.1)
 
 
 def test_label_values_are_cell_ids_in_every_frame(tiny):

@@ -36,7 +36,7 @@ def test_an_unknown_scene_lists_the_known_ones():
         ),
         ("name: a\ncells: {colour: red}", "cells.colour: .*got 'red'"),
         ("name: a\nexosomes: {fates: {detached: -1}}", "exosomes.fates.detached: .*got -1"),
-        ("name: a\ncells: {look: blurry}", "cells.look: .*'membrane', 'cytoplasm' or 'phase'.*got 'blurry'"),
+        ("name: a\ncells: {look: blurry}", "cells.look: .*'phase', 'dic' or 'brightfield'.*got 'blurry'"),
         ("cells: {count: 2}", "name: Field required"),
         ("- a\n- b", "must be a mapping, got list"),
         ("name: [", "must be valid YAML"),

@@ -1,4 +1,6 @@
+import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +81,16 @@ def test_training_is_repeatable_writes_its_facts_and_can_be_scored(folder, tmp_p
     figures = evaluate_cells(first, data=folder, simulated=1, frame_px=64, device="cpu")
     assert [figures[name]["images"] for name in ("first of five", "fifth of five", "simulated")] == [2, 1, 1]
     assert all(0 <= values["ap50"] <= 1 for values in figures.values())
+
+
+def test_weights_gone_on_from_are_told_by_their_hash_wherever_they_lay(tmp_path):
+    first = train_cells(tmp_path / "a", training=TINY, device="cpu")
+    second = train_cells(tmp_path / "b", training=replace(TINY, start=str(first)), device="cpu")
+    told = [
+        json.loads(path.with_suffix(".json").read_text())["training"]["start"] for path in (first, second)
+    ]
+    assert told == [None, hashlib.sha256(first.read_bytes()).hexdigest()]
+    assert first.read_bytes() != second.read_bytes()
 
 
 def test_training_needs_something_to_learn_from(tmp_path):
