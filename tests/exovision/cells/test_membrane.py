@@ -23,6 +23,7 @@ def picture(look: str, seed: int = 0) -> np.ndarray:
     light = {
         "membrane": np.exp(-0.5 * (depth / SIGMA) ** 2),
         "cytoplasm": cv2.GaussianBlur((depth < 0).astype(np.float64), (0, 0), SIGMA),
+        "phase": (depth > 0) * (1.0 + np.exp(-np.maximum(depth, 0) / 4)),
         "none": np.zeros(SHAPE),
     }[look]
     return np.random.default_rng(seed).poisson(5 + 30 * light).astype(np.float32)
@@ -37,7 +38,7 @@ def test_an_outline_near_a_membrane_moves_onto_it(wrong_by: float) -> None:
     assert shared > 0.975
 
 
-@pytest.mark.parametrize("look", ["cytoplasm", "none"])
+@pytest.mark.parametrize("look", ["cytoplasm", "phase", "none"])
 def test_an_outline_without_a_membrane_stays(look: str) -> None:
     labels = disc(RADIUS + 2)
     for seed in range(5):
