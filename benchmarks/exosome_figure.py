@@ -37,7 +37,7 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
 def _grid(axis: Any, table: pd.DataFrame) -> None:
     """Draw F1 in every cell of the grid: ours, and the best of the peers there."""
     cells = list(table.groupby(["background", "SNR", "per frame"], sort=False))
-    ours = [rows[rows["method"] == "exovision"]["F1"].max() for _, rows in cells]
+    ours = [rows[rows["setting"] == "fits together"]["F1"].max() for _, rows in cells]
     best = [rows[rows["method"] != "exovision"]["F1"].max() for _, rows in cells]
     at = range(len(cells))
     axis.plot(at, best, "o", color=PEERS, label="best peer of the cell")
@@ -53,7 +53,11 @@ def _errors(axis: Any, table: pd.DataFrame) -> None:
     for _, row in cell.iterrows():
         ours = row["method"] == "exovision"
         axis.plot(row["ms/frame"], row["RMSE/CRLB"], "o", color=OURS if ours else PEERS)
-        axis.annotate(row["method"], (row["ms/frame"], row["RMSE/CRLB"]), fontsize=7)
+        axis.annotate(
+            row["method"] + (f", {row['setting']}" if ours else ""),
+            (row["ms/frame"], row["RMSE/CRLB"]),
+            fontsize=7,
+        )
     axis.axhline(1, color="k", lw=0.5)
     axis.set(xscale="log", xlabel="ms per frame", ylabel="RMSE / bound", title="SNR 4, 500 per frame, flat")
 
@@ -69,7 +73,7 @@ def _bound(axis: Any, table: pd.DataFrame) -> None:
 
 
 def _membrane(axis: Any, table: pd.DataFrame) -> None:
-    _bars(axis, table, "F1")
+    _bars(axis, table[table["setting"] != "fits alone"], "F1")
     axis.set(title="On membranes, SNR 2")
 
 

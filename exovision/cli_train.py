@@ -127,18 +127,29 @@ def train_events(
 def train_spots(
     out: Out,
     data: Annotated[
-        Path,
-        typer.Option(help="Scenes with truth (movie.ome.tif, truth/), or frames taught in the plugin."),
-    ],
+        Path | None,
+        typer.Option(help="Scenes with truth, or frames taught in the plugin; else a network is trained."),
+    ] = None,
     start: Annotated[Path | None, typer.Option(help="Model to go on from; else the shipped one.")] = None,
     hold_out: Annotated[bool, typer.Option(help="Keep two in five frames or scenes for the figures.")] = True,
+    simulated: Annotated[int | None, typer.Option(min=1, help="Simulated pictures, without --data.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Batches to learn from, without --data.")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
 ) -> int:
-    """Fit what makes a peak of light a spot to known ones, and print the figures on those it never saw."""
+    """Fit what makes a peak of light a spot to known ones, or train its network on simulated pictures."""
     from exovision.io.folders import make_folder
+    from exovision.training.spot_network import SpotTraining, evaluate_network, train_network
     from exovision.training.spots import evaluate_spots, read_examples
     from exovision.training.spots import train_spots as train
 
     make_folder(out)
+    if data is None:
+        changes = _given({"simulated": simulated, "steps": steps})
+        training = replace(SpotTraining(seed=seed), **changes)
+        with progress_bars() as watch:
+            weights = train_network(out, training, device=device, progress=watch("spots"))
+        return _tell(weights, {"unseen pictures": evaluate_network(weights, training)}, "exosomes.weights")
     with progress_bars() as watch:
         examples = read_examples(data, progress=watch("spots"))
     weights = train(out, examples, start=start, hold_out=hold_out)

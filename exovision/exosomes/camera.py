@@ -50,9 +50,11 @@ class Camera:
     gain_known: bool
     notes: tuple[str, ...] = ()
 
-    def to_photons(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return an image of any shape in photons above the offset, float32."""
-        photons = image - np.float32(self.offset_counts)
+    def to_photons(
+        self, image: NDArray[np.float32], out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return an image of any shape in photons above the offset, float32; in `out` if that is given."""
+        photons = np.subtract(image, np.float32(self.offset_counts), out=out, dtype=np.float32)
         photons *= np.float32(self.photons_per_count)
         return photons
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,13 @@ from exovision.calibration import um_to_px
 from exovision.errors import InputError
 from exovision.exosomes.camera import Camera, estimate_camera
 from exovision.exosomes.halo import estimate_halo
-from exovision.exosomes.probability import COEFFICIENTS, probability, read_model
-from exovision.exosomes.spot_finder import NO_HALO, NOWHERE, Found, find_spots
+from exovision.exosomes.probability import describe, inputs, probability, read_model
+from exovision.exosomes.spot_finder import NO_HALO, NOWHERE, Found, SpotFinder
 from exovision.exosomes.width import estimate_sigma_px
+from exovision.nets.shipped import NETWORK_SUFFIX, shipped_file
+from exovision.nets.spot_judge import SpotJudge
 from exovision.numerics.peaks import noise_threshold
-from exovision.numerics.spot_evidence import OVER_RIDGE, WIDTH, WIDTH_SE, X_SE, Y_SE
+from exovision.numerics.spot_evidence import WIDTH, WIDTH_SE, X_SE, Y_SE
 from exovision.numerics.spot_fits import BACKGROUND, SIGMA, TOTAL, X, Y
 from exovision.settings import CameraSettings, ExosomeSettings
 
@@ -30,6 +31,8 @@ SAME_PLACE_SIGMAS = 3.0
 """A spot that a person points at lies within this many widths of the PSF (P)."""
 LEAST_PROBABILITY = 0.02
 """Peaks below are noise beyond doubt; those above may be borne out by their tracks."""
+
+UNPREPARED = "the detector must know camera and PSF: call prepare() with the first frames"
 
 COLUMNS = (
     *("frame", "y_px", "x_px", "y_se_px", "x_se_px"),
@@ -49,6 +52,11 @@ class Detector:
     pixel_size_um : float
         µm.
 
+    Raises
+    ------
+    InputError
+        If the weights are missing or damaged.
+
     Attributes
     ----------
     camera : Camera or None
@@ -67,8 +75,8 @@ class Detector:
         self.sigma_px = math.nan
         self.notes: tuple[str, ...] = ()
         self._halo = NO_HALO
-        weights = settings.weights
-        self._coefficients = read_model(None if weights is None else Path(weights))
+        self._judge, self._coefficients = _model(settings)
+        self._finder: SpotFinder | None = None
 
     def prepare(self, images: NDArray[np.float32]) -> None:
         """Estimate the camera and the width of the PSF; call it once, before `detect`.
@@ -97,6 +105,7 @@ class Detector:
                     f"only {spots} bright isolated spots to measure it",
                 )
         self._halo = estimate_halo(images, self.camera, self.sigma_px)
+        self._finder = None
 
     def detect(self, images: NDArray[np.float32], frames: range) -> pd.DataFrame:
         """Find the spots of a chunk of frames.
@@ -122,13 +131,12 @@ class Detector:
             If `prepare` was not called, or the numbers of images and frames differ.
         """
         if self.camera is None:
-            raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
+            raise InputError(UNPREPARED)
         if images.ndim != 3 or len(images) != len(frames):
             raise InputError(f"images must be ({len(frames)}, Y, X), got shape {images.shape}")
-        threshold = self._threshold(images.shape[1:])
-        tables = [self._frame(image, frame, threshold, self.camera) for image, frame in zip(images, frames)]
-        tables = tables or [_table(Found.none(), 0, None, 1.0, COEFFICIENTS)]
-        return pd.concat(tables, ignore_index=True)
+        rows = [self._frame(image, frame) for image, frame in zip(images, frames)]
+        values = np.concatenate([np.empty((0, len(COLUMNS))), *rows])
+        return pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
 
     def measure_at(
         self, image: NDArray[np.float32], frame: int, place_px: tuple[float, float]
@@ -154,21 +162,14 @@ class Detector:
             If `prepare` was not called, or no spot can be fitted within three widths of the PSF.
         """
         if self.camera is None:
-            raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
-        pixel = np.clip(np.round(place_px), 0, np.array(image.shape) - 1).astype(np.int64)[None]
-        for wanted in (NOWHERE, pixel):
-            found = find_spots(
-                image,
-                self.camera,
-                sigma_px=self.sigma_px,
-                threshold=self._threshold(image.shape),
-                halo=self._halo,
-                wanted=wanted,
-            )
-            table = _table(found, frame, self.camera, self.sigma_px, self._coefficients)
-            gaps = np.hypot(table["y_px"] - place_px[0], table["x_px"] - place_px[1])
-            if len(table) and gaps.min() <= SAME_PLACE_SIGMAS * self.sigma_px:
-                return table.iloc[[int(gaps.argmin())]].reset_index(drop=True)
+            raise InputError(UNPREPARED)
+        finder = self._finder_for(image)
+        for wanted in (NOWHERE, np.array([place_px], dtype=np.float64)):
+            found = finder.find(image, wanted)
+            gaps = np.hypot(found.spots[:, Y] - place_px[0], found.spots[:, X] - place_px[1])
+            if len(gaps) and gaps.min() <= SAME_PLACE_SIGMAS * self.sigma_px:
+                row = self._rows(found, frame, image.size)[[int(gaps.argmin())]]
+                return pd.DataFrame(row, columns=list(COLUMNS)).astype({"frame": np.int64})
         at = f"({place_px[0]:.1f}, {place_px[1]:.1f})"
         raise InputError(f"a spot of light was wanted at {at} px in frame {frame}, there is none to fit")
 
@@ -183,8 +184,8 @@ class Detector:
         Returns
         -------
         DataFrame
-            `y_px x_px over_ridge width_ratio width_se` as in `exovision.exosomes.probability.features`, a row
-            per peak, also improbable ones.
+            `y_px x_px logit width_ratio width_se` as in `exovision.exosomes.probability.features`, a row per
+            peak, also improbable ones.
 
         Raises
         ------
@@ -192,56 +193,69 @@ class Detector:
             If `prepare` was not called.
         """
         if self.camera is None:
-            raise InputError("the detector must know camera and PSF: call prepare() with the first frames")
-        threshold = self._threshold(image.shape)
-        found = find_spots(image, self.camera, sigma_px=self.sigma_px, threshold=threshold, halo=self._halo)
-        columns = {
-            "y_px": found.spots[:, Y],
-            "x_px": found.spots[:, X],
-            "over_ridge": found.evidence[:, OVER_RIDGE],
+            raise InputError(UNPREPARED)
+        found = self._finder_for(image).find(image)
+        places = {"y_px": found.spots[:, Y], "x_px": found.spots[:, X]}
+        return pd.DataFrame(places | self._evidence(found, image.size))
+
+    def _evidence(self, found: Found, area_px: float) -> dict[str, NDArray[np.float64]]:
+        """Return what `probability` is told, by name."""
+        assert self.camera is not None
+        told = describe(found, camera=self.camera, sigma_px=self.sigma_px, area_px=area_px)
+        return {
+            "logit": self._judge(told, together=found.together).astype(np.float64),
             "width_ratio": found.evidence[:, WIDTH] / self.sigma_px,
             "width_se": found.evidence[:, WIDTH_SE],
         }
-        return pd.DataFrame(columns)
 
-    def _threshold(self, shape: tuple[int, ...]) -> float:
-        area = float(shape[0] * shape[1])
-        return noise_threshold(
-            self.sigma_px,
-            false_alarms=self.settings.false_alarms_per_frame * area / REFERENCE_AREA_PX,
-            area_px=area,
+    def _probability(self, found: Found, area_px: float) -> NDArray[np.float64]:
+        return probability(**self._evidence(found, area_px), coefficients=self._coefficients)
+
+    def _finder_for(self, image: NDArray[np.float32]) -> SpotFinder:
+        """Return the finder of frames of this shape; its working memory is kept."""
+        assert self.camera is not None
+        shape, area = (image.shape[0], image.shape[1]), float(image.size)
+        if self._finder is None or self._finder.shape != shape:
+            alarms = self.settings.false_alarms_per_frame * area / REFERENCE_AREA_PX
+            self._finder = SpotFinder(
+                self.camera,
+                sigma_px=self.sigma_px,
+                threshold=noise_threshold(self.sigma_px, false_alarms=alarms, area_px=area),
+                shape=shape,
+                halo=self._halo,
+                together=self.settings.fits == "together",
+                judge=lambda found: self._probability(found, area),
+            )
+        return self._finder
+
+    def _frame(self, image: NDArray[np.float32], frame: int) -> NDArray[np.float64]:
+        rows = self._rows(self._finder_for(image).find(image), frame, image.size)
+        return rows[rows[:, COLUMNS.index("probability")] >= LEAST_PROBABILITY]
+
+    def _rows(self, found: Found, frame: int, area_px: float) -> NDArray[np.float64]:
+        """Return the spots of one frame, shape (M, C), columns as `COLUMNS`."""
+        assert self.camera is not None
+        spots, evidence = found.spots, found.evidence
+        gain, noise = self.camera.photons_per_count, self.camera.read_noise_photons**2
+        peak = spots[:, TOTAL] / (2 * math.pi * spots[:, SIGMA] ** 2)
+        return np.column_stack(
+            [
+                np.full(len(spots), frame, dtype=np.float64),
+                spots[:, [Y, X]],
+                evidence[:, [Y_SE, X_SE]],
+                spots[:, TOTAL] / gain,
+                spots[:, TOTAL] if self.camera.gain_known else np.full(len(spots), math.nan),
+                spots[:, BACKGROUND] / gain,
+                evidence[:, WIDTH],
+                peak / np.sqrt(peak + np.maximum(spots[:, BACKGROUND], 0.0) + noise),
+                self._probability(found, area_px),
+            ]
         )
 
-    def _frame(
-        self, image: NDArray[np.float32], frame: int, threshold: float, camera: Camera
-    ) -> pd.DataFrame:
-        found = find_spots(image, camera, sigma_px=self.sigma_px, threshold=threshold, halo=self._halo)
-        table = _table(found, frame, camera, self.sigma_px, self._coefficients)
-        return table[table["probability"] >= LEAST_PROBABILITY].reset_index(drop=True)
 
-
-def _table(
-    found: Found, frame: int, camera: Camera | None, sigma_px: float, coefficients: Sequence[float]
-) -> pd.DataFrame:
-    """Return the spots of one frame as contract columns."""
-    spots, evidence = found.spots, found.evidence
-    gain = camera.photons_per_count if camera else 1.0
-    noise = camera.read_noise_photons**2 if camera else 0.0
-    likely = probability(
-        evidence[:, OVER_RIDGE],
-        evidence[:, WIDTH] / sigma_px,
-        evidence[:, WIDTH_SE],
-        coefficients=coefficients,
-    )
-    peak = spots[:, TOTAL] / (2 * math.pi * spots[:, SIGMA] ** 2)
-    columns = (
-        np.full(len(spots), frame, dtype=np.int64),
-        *(spots[:, Y], spots[:, X], evidence[:, Y_SE], evidence[:, X_SE]),
-        spots[:, TOTAL] / gain,
-        spots[:, TOTAL] if camera and camera.gain_known else np.full(len(spots), math.nan),
-        spots[:, BACKGROUND] / gain,
-        evidence[:, WIDTH],
-        peak / np.sqrt(peak + np.maximum(spots[:, BACKGROUND], 0.0) + noise),
-        likely,
-    )
-    return pd.DataFrame(dict(zip(COLUMNS, columns)))
+def _model(settings: ExosomeSettings) -> tuple[SpotJudge, tuple[float, ...]]:
+    """Return the network and the coefficients that weigh its word: the user's own or those shipped."""
+    own = None if settings.weights is None else Path(settings.weights)
+    is_network = own is not None and own.suffix == NETWORK_SUFFIX
+    path = own if own is not None and is_network else shipped_file(ExosomeSettings)
+    return SpotJudge(path, inputs=(inputs(1), inputs(2))), read_model(None if is_network else own)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from exovision.exosomes.camera import Camera
-from exovision.numerics.peaks import local_maxima, matched_filter, stabilise
+from exovision.numerics.peaks import MatchedFilter, local_maxima, stabilise
 
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -64,7 +64,9 @@ def _profiles(image: Image, camera: Camera, sigma_px: float) -> list[Floats]:
     if image.min() == image.max() or min(image.shape) <= 2 * reach:
         return []
     photons = camera.to_photons(image)
-    height = matched_filter(stabilise(photons.copy(), camera.read_noise_photons), sigma_px)
+    stable = np.empty_like(photons)
+    stabilise(photons, camera.read_noise_photons, stable)
+    height = MatchedFilter(sigma_px, (image.shape[0], image.shape[1]))(stable)
     peaks = local_maxima(height, LEAST_HEIGHT)
     inner = ((peaks >= reach) & (peaks < np.array(image.shape) - reach)).all(axis=1)
     level = height[peaks[:, 0], peaks[:, 1]]

@@ -1,20 +1,35 @@
-"""Spots of one frame: peaks, joint fits, and the spots that hide beside brighter ones."""
+"""Spots of one frame: peaks, fits alone and together, and the spots that hide beside brighter ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from exovision.exosomes.camera import Camera
 from exovision.exosomes.halo import rises_above_halo
-from exovision.numerics.peaks import BACKGROUND_SIGMAS, local_maxima, matched_filter, stabilise
-from exovision.numerics.psf import add_spot, patch_radius_px
-from exovision.numerics.spot_evidence import weigh_all
-from exovision.numerics.spot_fits import IGNORED, SIGMA, TOTAL, X, Y, fit_all, starts
+from exovision.numerics.peaks import MatchedFilter, left_over, local_maxima, refine, stabilise
+from exovision.numerics.psf import draw, fit_radius_px, patch_radius_px
+from exovision.numerics.ridges import over_ridge, ridge_light
+from exovision.numerics.spot_evidence import COLUMNS, LOOK_SIDE, TOTAL_SE, looks, weigh_alone, weigh_together
+from exovision.numerics.spot_fits import (
+    BACKGROUND,
+    IGNORED,
+    PARAMETERS,
+    PEAK_X,
+    PEAK_Y,
+    SIGMA,
+    TOTAL,
+    X,
+    Y,
+    beside,
+    fit_alone,
+    fit_together,
+    starts,
+)
 
 Image = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -22,9 +37,16 @@ Floats = NDArray[np.float64]
 FULL_SCALES = tuple(np.float32(2**bits - 1) for bits in (8, 10, 12, 14, 16))
 """A pixel at the brightest value of a usual camera is saturated if it is also the brightest of its frame."""
 
-HIDDEN_ROUNDS = 2
-MODEL_ERROR = 0.15
-"""Part of a spot's own light that a real PSF may distribute otherwise than a Gaussian."""
+RIDGE_HEIGHT, RIDGE_RISE = 3.0, 2.5
+"""Least height of a peak on a ridge, and least height above the ridge, standard deviations."""
+
+HIDDEN_ROUNDS, HIDDEN_SHARE, HIDDEN_RISE = 2, 0.85, 2.5
+"""How often spots are looked for in what the fits leave over, how high they must be, relative to other peaks,
+and how far they must rise above a ridge there, standard deviations of the filtered noise."""
+
+MODEL_ERROR, HALO_ERRORS = 0.15, 2.0
+"""Part of a spot's own light that a real PSF may distribute otherwise than a Gaussian, and how much more of it
+that is for the brightest part of a halo that was measured."""
 
 SAME_SPOT_SIGMAS = 0.8
 """Two fits closer than this are one spot."""
@@ -35,12 +57,14 @@ ONE_AT_A_TIME_SIGMAS = 4.0
 WANDER_SIGMAS = 2.0
 """A fit that ends further than this from its peak has run off to something else."""
 
-WIDTH_GAIN = 15.0
-"""Twice the log-likelihood a free width must gain before position and brightness are taken from that fit."""
+WIDE_Z = 4.0
+"""Standard errors that a spot must be wider than the PSF before its own width is used in its fit."""
 
+LEAST_PROMISE = 0.03
+"""Peaks of lower probability are not fitted together with their neighbours: they would explain them away."""
 
 NO_HALO: Floats = np.empty(0)
-NOWHERE: NDArray[np.int64] = np.empty((0, 2), dtype=np.int64)
+NOWHERE: Floats = np.empty((0, 2))
 
 
 @dataclass(frozen=True)
@@ -49,181 +73,243 @@ class Found:
 
     Attributes
     ----------
-    spots : ndarray of shape (M, 5)
-        Columns of `numerics.spot_fits`, photons and px, sorted by y.
-    evidence : ndarray of shape (M, 7)
+    spots : ndarray of shape (M, 7)
+        Columns of `numerics.spot_fits`, photons and px.
+    evidence : ndarray of shape (M, 8)
         Columns of `numerics.spot_evidence`.
+    looks : ndarray of shape (M, K, S, S)
+        The filtered image around each spot and, of spots fitted together, what the fits leave of it,
+        standard deviations of the noise.
+    promise : ndarray of shape (P, 4)
+        Of every peak of the frame that was fitted by itself, y, x, significance and probability.
     """
 
     spots: Floats
     evidence: Floats
+    looks: Image
+    promise: Floats = field(default_factory=lambda: np.empty((0, 4)))
+
+    @property
+    def together(self) -> bool:
+        """Whether the spots were fitted with their neighbours."""
+        return self.looks.shape[1] == 2
 
     @classmethod
-    def none(cls) -> Found:
+    def none(cls, *, together: bool) -> Found:
         """Return no spots."""
-        return cls(np.empty((0, 5)), np.empty((0, 7)))
+        looks = np.empty((0, 1 + together, LOOK_SIDE, LOOK_SIDE), dtype=np.float32)
+        return cls(np.empty((0, PARAMETERS)), np.empty((0, COLUMNS)), looks)
 
 
-def find_spots(
-    image: Image,
-    camera: Camera,
-    *,
-    sigma_px: float,
-    threshold: float,
-    halo: Floats = NO_HALO,
-    wanted: NDArray[np.int64] = NOWHERE,
-) -> Found:
-    """Find and fit all spots of one frame.
+Judge = Callable[[Found], Floats]
+"""Gives the probability, shape (M,), of spots that were fitted each by itself."""
+
+
+class SpotFinder:
+    """Finds and fits the spots of frames of one movie.
 
     Parameters
     ----------
-    image : ndarray of shape (Y, X)
-        Counts.
     camera : Camera
         Turns counts into photons.
     sigma_px : float
         Standard deviation of the PSF, px.
     threshold : float
         Least height of a peak, standard deviations of the filtered noise.
+    shape : tuple of int
+        (Y, X) of the frames.
     halo : ndarray of shape (R,)
         Light around a spot beyond the Gaussian, as from `halo.estimate_halo`; what it explains is no spot.
-    wanted : ndarray of shape (M, 2)
-        Pixels (y, x) at which a spot is fitted in any case, in view of its neighbours.
+    together : bool
+        Whether neighbours are fitted together, with hidden spots; else each spot by itself.
+    judge : callable, optional
+        Peaks that it finds unpromising are left out before neighbours are fitted together.
 
-    Returns
-    -------
-    Found
-        Every peak with its evidence, also improbable ones.
+    Notes
+    -----
+    Keeps memory from frame to frame: not for use by several threads at once.
     """
-    if image.min() == image.max():
-        return Found.none()
-    photons, usable = _photons(image, camera)
-    peaks = local_maxima(matched_filter(stabilise(usable, camera.read_noise_photons), sigma_px), threshold)
-    if len(wanted):
-        both = np.vstack([peaks, wanted]).astype(np.int64)
-        peaks = np.unique(both, axis=0)
-    if not len(peaks):
-        return Found.none()
-    noise, radius = camera.read_noise_photons**2, patch_radius_px(sigma_px)
-    spots = starts(photons, peaks, sigma_px, radius)
-    real = _real(spots, halo)
-    spots, origin = spots[real], peaks[real].astype(np.float64)
-    model = _model(photons.shape, spots, radius)
-    fit_all(photons, model, spots, np.ones(len(spots), dtype=np.bool_), noise, radius)
-    for _ in range(HIDDEN_ROUNDS):
-        hidden = _hidden_peaks(usable, model, spots, noise, sigma_px, threshold)
-        rest = np.where(photons == IGNORED, IGNORED, photons - model)
-        new = starts(rest, hidden, sigma_px, radius)
-        real = _real(np.vstack([spots, new]), halo)[len(spots) :]
-        if not real.any():
-            break
-        origin = np.vstack([origin, hidden[real].astype(np.float64)])
-        spots, origin = _join(photons, model, spots, origin, new[real], noise, radius)
-    spots, model = _tidy(photons, model, spots, origin, noise, radius, halo)
-    return Found(spots, weigh_all(photons, model, spots, noise, radius, WIDTH_GAIN))
 
+    def __init__(
+        self,
+        camera: Camera,
+        *,
+        sigma_px: float,
+        threshold: float,
+        shape: tuple[int, int],
+        halo: Floats = NO_HALO,
+        together: bool = True,
+        judge: Judge | None = None,
+    ) -> None:
+        self.camera, self.sigma_px, self.threshold, self.halo = camera, sigma_px, threshold, halo
+        self.together, self.judge, self.shape = together, judge, shape
+        self._noise = camera.read_noise_photons**2
+        self._model_error = MODEL_ERROR + HALO_ERRORS * float(halo.max(initial=0.0))
+        self._radius, self._fit_radius = patch_radius_px(sigma_px), fit_radius_px(sigma_px)
+        self._filter = MatchedFilter(sigma_px, shape)
+        self._photons, self._stable, self._height, self._around = np.empty((4, *shape), dtype=np.float32)
+        self._ridges, self._model = np.zeros((2, *shape), dtype=np.float32)
 
-def _photons(image: Image, camera: Camera) -> tuple[Image, Image]:
-    """Return photons with saturated pixels marked as ignored, and photons for filtering."""
-    usable = camera.to_photons(image)
-    brightest = image.max()
-    if brightest not in FULL_SCALES:
-        return usable, usable
-    return np.where(image == brightest, IGNORED, usable), usable
+    def find(self, image: Image, wanted: Floats = NOWHERE) -> Found:
+        """Find and fit all spots of one frame.
 
+        Parameters
+        ----------
+        image : ndarray of shape (Y, X)
+            Counts.
+        wanted : ndarray of shape (K, 2)
+            Places (y, x) at which a spot is fitted in any case, px.
 
-def _model(shape: tuple[int, ...], spots: Floats, radius: int) -> Image:
-    model = np.zeros(shape, dtype=np.float32)
-    scratch = np.empty((6, 2 * radius + 1))
-    for spot in spots:
-        add_spot(model, spot[Y], spot[X], spot[TOTAL], spot[SIGMA], radius, scratch)
-    return model
+        Returns
+        -------
+        Found
+            Every peak with its evidence, also improbable ones; those fitted together are sorted by y.
+        """
+        brightest = image.max()
+        if image.min() == brightest:
+            return Found.none(together=self.together)
+        self.camera.to_photons(image, out=self._photons)
+        stabilise(self._photons, self.camera.read_noise_photons, self._stable)
+        if brightest in FULL_SCALES:
+            self._photons[image == brightest] = IGNORED
+        np.copyto(self._height, self._filter(self._stable))
+        places = np.vstack([refine(self._height, self._peaks()), wanted])
+        spots = starts(self._photons, places, self.sigma_px, self._fit_radius)
+        spots = spots[self._real(spots)]
+        fit_alone(self._photons, self._ridges, spots, self._noise, self._fit_radius)
+        spots = spots[self._sound(spots)]
+        if not self.together:
+            return self._alone(spots)
+        promise = np.empty((0, 4))
+        if self.judge is not None:
+            alone = self._alone(spots)
+            likely = self.judge(alone)
+            light = alone.spots[:, TOTAL] / alone.evidence[:, TOTAL_SE]
+            promise = np.column_stack([alone.spots[:, [Y, X]], light, likely])
+            spots = spots[(likely >= LEAST_PROMISE) | _among(spots[:, [PEAK_Y, PEAK_X]], wanted)]
+        np.copyto(self._around, self._filter.surroundings)
+        return self._together(_by_y(spots), promise) if len(spots) else Found.none(together=True)
 
+    def _peaks(self) -> NDArray[np.int64]:
+        """Return the peaks of the filtered image and, to be fitted together, those on ridges of light."""
+        peaks = local_maxima(self._height, self.threshold)
+        if not self.together:
+            return peaks
+        bright = np.argwhere(self._height > RIDGE_HEIGHT)
+        rise = over_ridge(self._height, bright.astype(np.float64), self.sigma_px)
+        self._ridges = ridge_light(self._filter.near, bright, rise, self.sigma_px, float(self._filter.gain))
+        above = np.zeros_like(self._height)
+        above[bright[:, 0], bright[:, 1]] = rise[:, 0]
+        return np.unique(np.vstack([peaks, local_maxima(above, RIDGE_RISE)]), axis=0)
 
-def _hidden_peaks(
-    photons: Image, model: Image, spots: Floats, noise: float, sigma_px: float, threshold: float
-) -> NDArray[np.int64]:
-    """Return peaks of what the fits leave over, at most one in the neighbourhood of each other."""
-    rest = photons - model
-    wide = BACKGROUND_SIGMAS * sigma_px
-    blurred = cv2.GaussianBlur(rest, (0, 0), wide, borderType=cv2.BORDER_REFLECT)
-    background = np.asarray(blurred, dtype=np.float32)
-    variance = np.maximum(background, 0) + model + np.float32(noise) + (np.float32(MODEL_ERROR) * model) ** 2
-    clear = (rest - background) / np.sqrt(variance + np.float32(0.1))
-    height = matched_filter(np.asarray(clear, dtype=np.float32), sigma_px)
-    peaks = local_maxima(height, threshold)
-    order = np.argsort(-height[peaks[:, 0], peaks[:, 1]], kind="stable")
-    return _apart(peaks[order], spots[:, [Y, X]], sigma_px)
+    def _alone(self, spots: Floats) -> Found:
+        """Weigh spots that were fitted each by itself."""
+        evidence = weigh_alone(self._photons, self._ridges, spots, self._noise, self._fit_radius)
+        return Found(spots, evidence, looks(self._height, spots, self.sigma_px)[:, None])
+
+    def _together(self, spots: Floats, promise: Floats) -> Found:
+        """Fit neighbours together, add what they hide, and weigh all."""
+        self._draw(spots)
+        self._fit(spots, np.ones(len(spots), dtype=np.bool_))
+        for _ in range(HIDDEN_ROUNDS):
+            hidden = self._hidden(spots)
+            if not len(hidden):
+                break
+            draw(self._model, hidden, self._radius)
+            fresh = np.arange(len(spots) + len(hidden)) >= len(spots)
+            spots = self._fit_beside(np.vstack([spots, hidden]), fresh)
+        spots = self._tidy(spots)
+        evidence = weigh_together(self._photons, self._model, spots, self._noise, self._radius, WIDE_Z)
+        order = np.argsort(spots[:, Y], kind="stable")
+        spots, evidence = spots[order], evidence[order]
+        y, x = np.clip(np.rint(spots[:, [Y, X]]).astype(np.int64), 0, np.array(self.shape) - 1).T
+        spots[:, BACKGROUND] += self._ridges[y, x]
+        seen = [looks(height, spots, self.sigma_px) for height in (self._height, self._left_over())]
+        return Found(spots, evidence, np.stack(seen, axis=1), promise)
+
+    def _draw(self, spots: Floats) -> None:
+        self._model[:] = self._ridges
+        draw(self._model, spots, self._radius)
+
+    def _fit(self, spots: Floats, dirty: NDArray[np.bool_]) -> None:
+        fit_together(self._photons, self._model, spots, dirty, self._noise, self._fit_radius, self._radius)
+
+    def _left_over(self) -> Image:
+        """Return what the fits leave of the picture, filtered; valid until the next call."""
+        left_over(self._photons, self._model, self._around, self._model_error, self._stable)
+        return self._filter(self._stable)
+
+    def _hidden(self, spots: Floats) -> Floats:
+        """Return spots in what the fits leave over, at most one in the neighbourhood of each other."""
+        height = self._left_over()
+        peaks = local_maxima(height, HIDDEN_SHARE * self.threshold)
+        peaks = peaks[over_ridge(height, peaks.astype(np.float64), self.sigma_px)[:, 0] > HIDDEN_RISE]
+        order = np.argsort(-height[peaks[:, 0], peaks[:, 1]], kind="stable")
+        places = _apart(peaks[order], spots[:, [Y, X]], self.sigma_px).astype(np.float64)
+        rest = np.where(self._photons == IGNORED, IGNORED, self._photons - self._model)
+        new = starts(rest, places, self.sigma_px, self._fit_radius)
+        return new[self._real(np.vstack([spots, new]))[len(spots) :]]
+
+    def _fit_beside(self, spots: Floats, marked: NDArray[np.bool_]) -> Floats:
+        """Fit the marked spots, which the model holds, with their neighbours."""
+        order = np.argsort(spots[:, Y], kind="stable")
+        spots = spots[order]
+        self._fit(spots, beside(spots, marked[order], 2.0 * self._radius))
+        return _by_y(spots)
+
+    def _real(self, spots: Floats) -> NDArray[np.bool_]:
+        """Return which spots are more than the halo of others."""
+        if not len(self.halo):
+            return np.ones(len(spots), dtype=np.bool_)
+        places = np.ascontiguousarray(spots[:, [Y, X]])
+        real: NDArray[np.bool_] = rises_above_halo(places, spots[:, TOTAL] / spots[:, SIGMA] ** 2, self.halo)
+        return real
+
+    def _sound(self, spots: Floats) -> NDArray[np.bool_]:
+        """Return which fits did not run off or out, nor fall together with a brighter one, nor are halo."""
+        places = spots[:, [Y, X]]
+        strayed = np.hypot(*(places - spots[:, [PEAK_Y, PEAK_X]]).T) > WANDER_SIGMAS * self.sigma_px
+        outside = ((places < -0.5) | (places > np.array(self.shape) - 0.5)).any(axis=1)
+        dropped = strayed | outside | ~self._real(spots)
+        twins = cKDTree(places).query_pairs(SAME_SPOT_SIGMAS * self.sigma_px, output_type="ndarray")
+        weaker = np.where(spots[twins[:, 0], TOTAL] < spots[twins[:, 1], TOTAL], twins[:, 0], twins[:, 1])
+        dropped[weaker] = True
+        return np.asarray(~dropped, dtype=np.bool_)
+
+    def _tidy(self, spots: Floats) -> Floats:
+        """Drop unsound fits, fit their neighbours again, and leave the model in accord."""
+        sound = self._sound(spots)
+        if sound.all():
+            return spots
+        touched = beside(spots, ~sound, 2.0 * self._radius)[sound]
+        spots = spots[sound]
+        self._draw(spots)
+        self._fit(spots, touched)
+        return _by_y(spots)
 
 
 def _apart(peaks: NDArray[np.int64], known: Floats, sigma_px: float) -> NDArray[np.int64]:
     """Return the peaks, best first, that are not on a known spot nor in reach of a better peak, by (y, x)."""
-    kept: list[NDArray[np.int64]] = []
-    for peak in peaks:
-        from_known = np.hypot(*(known - peak).T)
-        clear = all(np.hypot(*(peak - other)) > ONE_AT_A_TIME_SIGMAS * sigma_px for other in kept)
-        if clear and (from_known > SAME_SPOT_SIGMAS * sigma_px).all():
-            kept.append(peak)
-    rows = np.array(kept, dtype=np.int64).reshape(-1, 2)
+    if not len(peaks):
+        return peaks
+    free = cKDTree(known).query(peaks)[0] > SAME_SPOT_SIGMAS * sigma_px
+    peaks = peaks[free]
+    taken = np.zeros(len(peaks), dtype=bool)
+    near = cKDTree(peaks).query_ball_point(peaks, ONE_AT_A_TIME_SIGMAS * sigma_px) if len(peaks) else []
+    kept = []
+    for row, others in enumerate(near):
+        if not taken[row]:
+            kept.append(row)
+            taken[others] = True
+    rows = peaks[kept]
     return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
 
 
-def _real(spots: Floats, halo: Floats) -> NDArray[np.bool_]:
-    """Return which spots are more than the halo of others."""
-    if not len(halo):
-        return np.ones(len(spots), dtype=np.bool_)
-    real: NDArray[np.bool_] = rises_above_halo(
-        np.ascontiguousarray(spots[:, [Y, X]]), spots[:, TOTAL] / spots[:, SIGMA] ** 2, halo
-    )
-    return real
+def _among(places: Floats, wanted: Floats) -> NDArray[np.bool_]:
+    """Tell which places are wanted ones."""
+    same = (places[:, None] == wanted[None]).all(axis=2)
+    return np.asarray(same.any(axis=1), dtype=np.bool_)
 
 
-def _join(
-    photons: Image, model: Image, spots: Floats, origin: Floats, new: Floats, noise: float, radius: int
-) -> tuple[Floats, Floats]:
-    """Add hidden spots and fit them together with their neighbours; `model` is kept up to date."""
-    model += _model(model.shape, new, radius)
-    spots = np.vstack([spots, new])
-    is_new = np.arange(len(spots)) >= len(spots) - len(new)
-    order = np.argsort(spots[:, Y], kind="stable")
-    spots, origin, is_new = spots[order], origin[order], is_new[order]
-    fit_all(photons, model, spots, _beside(spots, is_new, 2 * radius), noise, radius)
-    return _by_y(spots, origin)
-
-
-def _beside(spots: Floats, marked: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
-    """Return which spots are marked or within `reach` px of a marked one."""
-    gaps = np.abs(spots[:, None, [Y, X]] - spots[None, marked][:, :, [Y, X]]).max(axis=2)
-    return np.asarray((gaps <= reach).any(axis=1), dtype=np.bool_)
-
-
-def _by_y(spots: Floats, origin: Floats) -> tuple[Floats, Floats]:
-    order = np.argsort(spots[:, Y], kind="stable")
-    return spots[order], origin[order]
-
-
-def _tidy(
-    photons: Image,
-    model: Image,
-    spots: Floats,
-    origin: Floats,
-    noise: float,
-    radius: int,
-    halo: Floats,
-) -> tuple[Floats, Image]:
-    """Drop fits that ran off or out, fell together or are halo, and fit their neighbours again."""
-    spots, origin = _by_y(spots, origin)
-    sigma = spots[0, SIGMA]
-    strayed = np.hypot(*(spots[:, [Y, X]] - origin).T) > WANDER_SIGMAS * sigma
-    twins = cKDTree(spots[:, [Y, X]]).query_pairs(SAME_SPOT_SIGMAS * sigma, output_type="ndarray")
-    weaker = np.where(spots[twins[:, 0], TOTAL] < spots[twins[:, 1], TOTAL], twins[:, 0], twins[:, 1])
-    outside = ((spots[:, [Y, X]] < -0.5) | (spots[:, [Y, X]] > np.array(photons.shape) - 0.5)).any(axis=1)
-    dropped = strayed | outside | ~_real(spots, halo)
-    dropped[weaker] = True
-    if not dropped.any():
-        return spots, model
-    touched = _beside(spots, dropped, 2 * radius)[~dropped]
-    spots = spots[~dropped]
-    model = _model(model.shape, spots, radius)
-    fit_all(photons, model, spots, touched, noise, radius)
-    return _by_y(spots, spots)[0], model
+def _by_y(spots: Floats) -> Floats:
+    return spots[np.argsort(spots[:, Y], kind="stable")]

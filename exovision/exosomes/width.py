@@ -8,8 +8,8 @@ from scipy.spatial import cKDTree
 
 from exovision.exosomes.camera import Camera
 from exovision.exosomes.halo import estimate_halo
-from exovision.exosomes.spot_finder import Found, find_spots
-from exovision.numerics.spot_evidence import OVER_RIDGE, TOTAL_SE, WIDTH, WIDTH_SE
+from exovision.exosomes.spot_finder import Found, SpotFinder
+from exovision.numerics.spot_evidence import LONG_Z, TOTAL_SE, WIDTH, WIDTH_SE
 from exovision.numerics.spot_fits import TOTAL, X, Y
 
 MAX_FRAMES = 4
@@ -22,6 +22,9 @@ THRESHOLD = 6.0
 ISOLATION_SIGMAS = 6.0
 LEAST_SIGNIFICANCE = 12.0
 MOST_WIDTH_SE = 0.15
+MOST_LONG = 0.25
+"""How much longer than broad a spot may be, relative to its significance: pieces of a ridge are longer."""
+
 LEAST_RATIO, MOST_RATIO, LEAST_SIGMA_PX = 0.4, 3.0, 0.55
 """Bounds of the estimate: multiples of the usual width, and px (narrower is a hot pixel)."""
 
@@ -55,11 +58,8 @@ def estimate_sigma_px(
     widths = np.empty(0)
     for _ in range(ROUNDS):
         halo = estimate_halo(images, camera, sigma)
-        found = (
-            find_spots(image, camera, sigma_px=sigma, threshold=THRESHOLD, halo=halo)
-            for image in images[:MAX_FRAMES]
-        )
-        widths = np.concatenate([_widths(spots, usual_px) for spots in found])
+        finder = SpotFinder(camera, sigma_px=sigma, threshold=THRESHOLD, shape=images.shape[1:], halo=halo)
+        widths = np.concatenate([_widths(finder.find(image), usual_px) for image in images[:MAX_FRAMES]])
         if len(widths) < MIN_SPOTS:
             return None, len(widths)
         before, sigma = sigma, float(np.median(widths))
@@ -80,7 +80,7 @@ def _widths(found: Found, usual_px: float) -> NDArray[np.float64]:
         (distance > ISOLATION_SIGMAS * usual_px)
         & (spots[:, TOTAL] > LEAST_SIGNIFICANCE * evidence[:, TOTAL_SE])
         & (evidence[:, WIDTH_SE] < MOST_WIDTH_SE)
-        & (evidence[:, OVER_RIDGE] > LEAST_SIGNIFICANCE / 2)
+        & (evidence[:, LONG_Z] < MOST_LONG * spots[:, TOTAL] / evidence[:, TOTAL_SE])
         & (width > max(LEAST_RATIO * usual_px, LEAST_SIGMA_PX))
         & (width < MOST_RATIO * usual_px)
     )

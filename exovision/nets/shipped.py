@@ -9,12 +9,16 @@ import exovision_models
 
 from exovision.errors import InputError
 from exovision.nets.cellpose_files import find_model
-from exovision.settings import CellSettings, DeathSettings, EventSettings, Settings
+from exovision.settings import CellSettings, DeathSettings, EventSettings, ExosomeSettings, Settings, Stage
 
-SHIPPED = {
+NETWORK_SUFFIX = ".safetensors"
+"""Of networks; coefficients of the spot model are JSON, and weigh what the shipped network says."""
+
+SHIPPED: dict[type[Stage], str] = {
     CellSettings: "cells_embedded",
     DeathSettings: "death_embedded",
     EventSettings: "events_embedded",
+    ExosomeSettings: "spots_embedded",
 }
 
 
@@ -33,7 +37,7 @@ def weights_file(settings: CellSettings | DeathSettings | EventSettings) -> Path
     return shipped_file(type(settings))
 
 
-def shipped_file(stage: type[CellSettings] | type[DeathSettings] | type[EventSettings]) -> Path:
+def shipped_file(stage: type[Stage]) -> Path:
     """Return the weights file of a stage's network that comes with exovision.
 
     Raises
@@ -63,7 +67,8 @@ def weights_used(settings: Settings, *, labels: bool = False) -> dict[str, str]:
     """
     finds = settings.cells.segmenter != "labels" and not labels
     paths = [weights_file(settings.cells)] if finds else []
-    paths += [Path(settings.exosomes.weights)] if settings.exosomes.weights is not None else []
+    own = [] if settings.exosomes.weights is None else [Path(settings.exosomes.weights)]
+    paths += own if own and own[0].suffix == NETWORK_SUFFIX else [shipped_file(ExosomeSettings), *own]
     paths += [weights_file(settings.death)] if settings.death.morphology == "embedded" else []
     paths += [weights_file(settings.events)] if settings.events.network == "embedded" else []
     return {path.stem: _digest(path) for path in paths}

@@ -39,12 +39,15 @@ class Course:
     averaging : float
         Share of the running average of the weights that a step keeps (Polyak, doi:10.1137/0330046); the
         average is the result. 0: the last weights are.
+    half : bool
+        Whether half precision is used where the device has it.
     """
 
     steps: int
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     averaging: float = 0.0
+    half: bool = True
 
 
 def fresh_network(widths: Sequence[int], seed: int) -> FlowUNet:
@@ -94,6 +97,11 @@ def class_loss(smoothing: float, shares: Sequence[float] | None = None) -> Loss:
         return -((1 - smoothing) * right + smoothing * logs.mean(dim=1)).mean()
 
     return loss
+
+
+def logit_loss(output: Tensor, target: Tensor) -> Tensor:
+    """Return the mean binary cross-entropy of logits (N, 1) with targets (N, 1) of 0 or 1."""
+    return functional.binary_cross_entropy_with_logits(output, target)
 
 
 def flow_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -159,7 +167,7 @@ def train(
     losses = []
     for step in range(course.steps):
         images, targets = (torch.from_numpy(part).to(device) for part in next_batch(step))
-        with torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=course.half and _has_bfloat16(device)):
             output = network(images.contiguous(memory_format=torch.channels_last))
         error = loss(output.float(), targets)
         optimiser.zero_grad()

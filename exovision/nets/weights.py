@@ -14,12 +14,15 @@ from safetensors.torch import load_file, save_file
 from exovision.errors import InputError, OutputError
 from exovision.nets.fate_net import FateNet
 from exovision.nets.morphology import MorphologyNet
+from exovision.nets.spot_classifier import SpotClassifier
 from exovision.nets.unet import FlowUNet
 
-Network = TypeVar("Network", FlowUNet, MorphologyNet, FateNet)
+Network = TypeVar("Network", FlowUNet, MorphologyNet, FateNet, SpotClassifier)
 
 
-def save(network: FlowUNet | MorphologyNet | FateNet, path: Path, facts: Mapping[str, Any]) -> None:
+def save(
+    network: FlowUNet | MorphologyNet | FateNet | SpotClassifier, path: Path, facts: Mapping[str, Any]
+) -> None:
     """Write the weights to `path` and architecture and `facts` to the JSON file of the same stem.
 
     Raises

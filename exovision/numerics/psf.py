@@ -10,13 +10,21 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-REACH_SIGMAS = 3.0
-"""Half-width of the patch that holds a spot, in PSF standard deviations."""
+REACH_SIGMAS, FIT_SIGMAS = 3.0, 2.5
+"""Half-width of the patch that holds a spot, and of the one that suffices to place it, PSF widths."""
+
+FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
+"""Licences given to compiled floating-point code: all but to take for granted that nothing is NaN."""
 
 
 def patch_radius_px(sigma_px: float) -> int:
     """Return the half-width of the square patch that holds a spot, px."""
     return max(2, math.ceil(REACH_SIGMAS * sigma_px))
+
+
+def fit_radius_px(sigma_px: float) -> int:
+    """Return the half-width of the square patch that a spot is fitted in, px: the rim adds only time."""
+    return max(2, math.ceil(FIT_SIGMAS * sigma_px))
 
 
 @njit(cache=True, fastmath=True)
@@ -76,6 +84,23 @@ def add_spot(
         height = total * scratch[0, i]
         for j in range(max(0, -left), min(2 * radius + 1, columns - left)):
             image[top + i, left + j] += height * scratch[3, j]
+
+
+@njit(cache=True, fastmath=True)
+def draw(image: NDArray[np.float32], spots: Floats, radius: int) -> None:
+    """Add spots to an image in place.
+
+    Parameters
+    ----------
+    image : ndarray of shape (Y, X)
+    spots : ndarray of shape (M, 5)
+        Columns as in `numerics.spot_fits`: y, x in px, total, background (not drawn), sigma in px.
+    radius : int
+        Half-width of the patch that each is drawn in, px.
+    """
+    scratch = np.empty((6, 2 * radius + 1))
+    for i in range(spots.shape[0]):
+        add_spot(image, spots[i, 0], spots[i, 1], spots[i, 2], spots[i, 4], radius, scratch)
 
 
 def render(

@@ -8,18 +8,27 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from exovision.numerics.psf import Floats, add_spot, fill_profile
+from exovision.numerics.psf import FAST, Floats, add_spot, fill_profile
 
 Image = NDArray[np.float32]
 
-Y, X, TOTAL, BACKGROUND, SIGMA = range(5)
-"""Columns of the parameter array: px, px, photons, photons per pixel, px."""
+Y, X, TOTAL, BACKGROUND, SIGMA, PEAK_Y, PEAK_X = range(7)
+"""Columns of the parameter array: px, px, photons, photons per pixel, px, and where the search for the spot
+started, px."""
 
+PARAMETERS = 7
 IGNORED = np.float32(-1e30)
 """Pixels of this value, such as saturated ones, are left out of fits."""
 
 LEAST = 0.01
 """The least expected photons (with read-noise variance) of a pixel: keeps logarithms and weights finite."""
+
+MOST_STEPS, MOST_ROUNDS = 15, 12
+STILL_PX, STILL_PART = 0.05, 0.03
+"""A step shorter than this, and a smaller change of the photons, end a fit: the rest is their square."""
+
+NUDGED_PX, NUDGED_PART = 0.03, 0.02
+"""A spot that moved or changed by more makes its neighbours be fitted again."""
 
 
 @njit(cache=True, fastmath=True)
@@ -28,7 +37,7 @@ def neighbours(parameters: Floats, reach: float) -> tuple[NDArray[np.int64], NDA
 
     Parameters
     ----------
-    parameters : ndarray of shape (M, 5)
+    parameters : ndarray of shape (M, 7)
         Sorted by the first column, y.
     reach : float
         px.
@@ -99,63 +108,58 @@ def solve(matrix: Floats, vector: Floats, size: int) -> bool:
     return True
 
 
-@njit(cache=True, fastmath=True)
-def _normal_equations(
-    photons: Image,
-    others: Image,
-    corner: NDArray[np.int64],
-    spot: Floats,
-    noise: float,
-    size: int,
-    profile: Floats,
-    fisher: Floats,
-    score: Floats,
-) -> float:
-    """Fill Fisher matrix and score of one spot over its patch; return the log-likelihood up to a constant."""
-    side = profile.shape[1]
-    fill_profile(spot[0], spot[4], corner[0], profile[0], profile[1], profile[2])
-    fill_profile(spot[1], spot[4], corner[1], profile[3], profile[4], profile[5])
-    fisher[:size, :size] = 0.0
-    score[:size] = 0.0
-    slope = np.empty(5)
-    slope[3] = 1.0
-    likelihood = 0.0
-    rows, columns = photons.shape
-    total = spot[2]
-    for i in range(max(0, -corner[0]), min(side, rows - corner[0])):
-        for j in range(max(0, -corner[1]), min(side, columns - corner[1])):
-            seen = photons[corner[0] + i, corner[1] + j]
-            if seen <= -1e29:
-                continue
-            slope[2] = profile[0, i] * profile[3, j]
-            expected = max(total * slope[2] + spot[3] + others[corner[0] + i, corner[1] + j] + noise, 0.01)
-            slope[0] = total * profile[1, i] * profile[3, j]
-            slope[1] = total * profile[0, i] * profile[4, j]
-            slope[4] = total * (profile[2, i] * profile[3, j] + profile[0, i] * profile[5, j])
-            weight = 1.0 / expected
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def _fixed_width_step(
+    photons: Image, others: Image, spot: Floats, top: int, left: int, noise: float, profile: Floats
+) -> tuple[float, float, float, float]:
+    """Return the scoring step of y, x, photons and background; the sums run over rows, then columns."""
+    side, (rows, columns) = profile.shape[1], photons.shape
+    fill_profile(spot[0], spot[4], top, profile[0], profile[1], profile[2])
+    fill_profile(spot[1], spot[4], left, profile[3], profile[4], profile[5])
+    base = spot[3] + noise
+    f00 = f10 = f11 = f20 = f21 = f22 = f30 = f31 = f32 = f33 = 0.0
+    s0 = s1 = s2 = s3 = 0.0
+    for i in range(max(0, -top), min(side, rows - top)):
+        g = profile[0, i]
+        h, d = spot[2] * g, spot[2] * profile[1, i]
+        gg = gd = dd = g1 = d1 = w1 = eg = ed = e1 = 0.0
+        for j in range(max(0, -left), min(side, columns - left)):
+            across, slope = profile[3, j], profile[4, j]
+            seen = np.float64(photons[top + i, left + j])
+            expected = max(h * across + base + np.float64(others[top + i, left + j]), LEAST)
+            weight = 1.0 / expected if seen > -1e29 else 0.0
             excess = (seen + noise - expected) * weight
-            likelihood += max(seen + noise, 0.0) * math.log(expected) - expected
-            for p in range(size):
-                score[p] += slope[p] * excess
-                scaled = slope[p] * weight
-                for q in range(p + 1):
-                    fisher[p, q] += scaled * slope[q]
-    return likelihood
+            wg, wd = weight * across, weight * slope
+            gg, gd, dd = gg + wg * across, gd + wg * slope, dd + wd * slope
+            g1, d1, w1 = g1 + wg, d1 + wd, w1 + weight
+            eg, ed, e1 = eg + excess * across, ed + excess * slope, e1 + excess
+        f00, f10, f11 = f00 + d * d * gg, f10 + d * h * gd, f11 + h * h * dd
+        f20, f21, f22 = f20 + d * g * gg, f21 + h * g * gd, f22 + g * g * gg
+        f30, f31, f32, f33 = f30 + d * g1, f31 + h * d1, f32 + g * g1, f33 + w1
+        s0, s1, s2, s3 = s0 + d * eg, s1 + h * ed, s2 + g * eg, s3 + e1
+    # Cholesky's method, written out: this is the innermost loop of all.
+    l00 = math.sqrt(f00)
+    l10, l20, l30 = f10 / l00, f20 / l00, f30 / l00
+    l11 = math.sqrt(f11 - l10 * l10)
+    l21, l31 = (f21 - l20 * l10) / l11, (f31 - l30 * l10) / l11
+    l22 = math.sqrt(f22 - l20 * l20 - l21 * l21)
+    l32 = (f32 - l30 * l20 - l31 * l21) / l22
+    l33 = math.sqrt(f33 - l30 * l30 - l31 * l31 - l32 * l32)
+    s0 /= l00
+    s1 = (s1 - l10 * s0) / l11
+    s2 = (s2 - l20 * s0 - l21 * s1) / l22
+    s3 = (s3 - l30 * s0 - l31 * s1 - l32 * s2) / (l33 * l33)
+    s2 = (s2 - l32 * s3) / l22
+    s1 = (s1 - l21 * s2 - l31 * s3) / l11
+    s0 = (s0 - l10 * s1 - l20 * s2 - l30 * s3) / l00
+    return s0, s1, s2, s3
 
 
-@njit(cache=True, fastmath=True)
-def fit_spot(
-    photons: Image,
-    others: Image,
-    spot: Floats,
-    noise: float,
-    radius: int,
-    free_width: bool,
-    profile: Floats,
-    fisher: Floats,
-    score: Floats,
-) -> float:
-    r"""Fit one spot on a constant background by Fisher scoring.
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def fit_fixed(
+    photons: Image, others: Image, spot: Floats, noise: float, radius: int, profile: Floats
+) -> bool:
+    r"""Fit place, photons and background of one spot of known width by Fisher scoring.
 
     Counts n plus the read noise's variance r² are taken as Poisson with mean μ + r²:
 
@@ -167,55 +171,45 @@ def fit_spot(
         Photons without offset; `IGNORED` pixels are left out.
     others : ndarray of shape (Y, X)
         Expected photons of all other spots.
-    spot : ndarray of shape (5,)
-        Start; becomes the fit.
+    spot : ndarray of shape (7,)
+        Start; becomes the fit. It stays within `radius` of the start.
     noise : float
         Read-noise variance r², photons².
     radius : int
         Half-width of the patch around the start, px.
-    free_width : bool
-        Whether sigma is fitted too.
-    profile, fisher, score : ndarray of shape (6, 2 * radius + 1), (5, 5), (5,)
+    profile : ndarray of shape (6, 2 * radius + 1)
         Working memory.
 
     Returns
     -------
-    float
-        Log-likelihood of the patch, up to a constant that depends only on the data.
+    bool
+        False if the patch cannot determine the parameters; the spot is then where the last step left it.
 
     References
     ----------
     Huang et al. 2013, doi:10.1038/nmeth.2488.
     """
-    size = 5 if free_width else 4
-    corner = np.empty(2, dtype=np.int64)
-    corner[0], corner[1] = round(spot[0]) - radius, round(spot[1]) - radius
-    middle_y, middle_x = corner[0] + radius, corner[1] + radius
-    for _ in range(25):
-        _normal_equations(photons, others, corner, spot, noise, size, profile, fisher, score)
-        if not solve(fisher, score, size):
-            break
-        longest = 0.5 * spot[4]
-        spot[0] += min(max(score[0], -longest), longest)
-        spot[1] += min(max(score[1], -longest), longest)
-        spot[0] = min(max(spot[0], middle_y - radius), middle_y + radius)
-        spot[1] = min(max(spot[1], middle_x - radius), middle_x + radius)
+    top, left = round(spot[0]) - radius, round(spot[1]) - radius
+    longest = 0.5 * spot[4]
+    for _ in range(MOST_STEPS):
+        dy, dx, light, level = _fixed_width_step(photons, others, spot, top, left, noise, profile)
+        if not (abs(dy) < 1e9 and abs(dx) < 1e9 and abs(light) < 1e30 and abs(level) < 1e30):
+            return False
+        spot[0] = min(max(spot[0] + min(max(dy, -longest), longest), top), top + 2.0 * radius)
+        spot[1] = min(max(spot[1] + min(max(dx, -longest), longest), left), left + 2.0 * radius)
         before = spot[2]
-        spot[2] = max(spot[2] + score[2], 0.2 * spot[2], 1e-3)
-        spot[3] = max(spot[3] + score[3], 1e-3 - 0.9 * noise)
-        if free_width:
-            spot[4] = min(max(spot[4] * math.exp(score[4] / spot[4]), 0.8 * spot[4]), 1.25 * spot[4])
-            spot[4] = min(max(spot[4], 0.2), 1.5 * radius)
-        still = abs(score[0]) + abs(score[1]) < 1e-3 and abs(spot[2] - before) < 1e-3 * spot[2]
-        if still and (not free_width or abs(score[4]) < 2e-3 * spot[4]):
-            break
-    return _normal_equations(photons, others, corner, spot, noise, size, profile, fisher, score)
+        spot[2] = max(before + light, 0.2 * before, 1e-3)
+        spot[3] = max(spot[3] + level, 1e-3 - 0.9 * noise)
+        if abs(dy) + abs(dx) < STILL_PX and abs(spot[2] - before) < STILL_PART * before:
+            return True
+    return True
 
 
 @njit(cache=True, fastmath=True)
-def _start(photons: Image, y: int, x: int, sigma: float, radius: int, spot: Floats) -> None:
-    """Guess a spot from its peak pixel: background from the rim of its patch, photons from 3 × 3 px."""
+def _start(photons: Image, place: Floats, sigma: float, radius: int, spot: Floats) -> None:
+    """Guess a spot from its place: background from the rim of its patch, photons from 3 × 3 px."""
     rows, columns = photons.shape
+    y, x = round(place[0]), round(place[1])
     rim, rim_count, core, core_count = 0.0, 0, 0.0, 0
     for i in range(max(0, y - radius), min(rows, y + radius + 1)):
         for j in range(max(0, x - radius), min(columns, x + radius + 1)):
@@ -227,19 +221,20 @@ def _start(photons: Image, y: int, x: int, sigma: float, radius: int, spot: Floa
                 rim, rim_count = rim + seen, rim_count + 1
             elif away <= 1:
                 core, core_count = core + seen, core_count + 1
-    spot[0], spot[1], spot[4] = y, x, sigma
+    spot[0], spot[1], spot[4] = place[0], place[1], sigma
+    spot[PEAK_Y], spot[PEAK_X] = place[0], place[1]
     spot[3] = max(rim / max(rim_count, 1), 0.1)
     spot[2] = max(core / max(core_count, 1) - spot[3], 1.0) * (2.0 * math.pi * sigma**2 + 2.0)
 
 
 @njit(cache=True, fastmath=True)
-def starts(photons: Image, peaks: NDArray[np.int64], sigma: float, radius: int) -> Floats:
-    """Guess the parameters of spots from their peak pixels.
+def starts(photons: Image, places: Floats, sigma: float, radius: int) -> Floats:
+    """Guess the parameters of spots from where they are.
 
     Parameters
     ----------
     photons : ndarray of shape (Y, X)
-    peaks : ndarray of shape (M, 2)
+    places : ndarray of shape (M, 2)
         (y, x), px.
     sigma : float
         PSF standard deviation, px.
@@ -248,18 +243,43 @@ def starts(photons: Image, peaks: NDArray[np.int64], sigma: float, radius: int) 
 
     Returns
     -------
-    ndarray of shape (M, 5)
-        Columns Y, X, TOTAL, BACKGROUND, SIGMA.
+    ndarray of shape (M, 7)
     """
-    spots = np.empty((peaks.shape[0], 5))
-    for i in range(peaks.shape[0]):
-        _start(photons, peaks[i, 0], peaks[i, 1], sigma, radius, spots[i])
+    spots = np.zeros((places.shape[0], PARAMETERS))
+    for i in range(places.shape[0]):
+        _start(photons, places[i], sigma, radius, spots[i])
     return spots
 
 
-@njit(cache=True, fastmath=True)
-def fit_all(
-    photons: Image, model: Image, spots: Floats, dirty: NDArray[np.bool_], noise: float, radius: int
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def fit_alone(photons: Image, others: Image, spots: Floats, noise: float, radius: int) -> None:
+    """Fit each spot by itself, in place.
+
+    Parameters
+    ----------
+    photons : ndarray of shape (Y, X)
+    others : ndarray of shape (Y, X)
+        Light that is known, such as none.
+    spots : ndarray of shape (M, 7)
+    noise : float
+        Read-noise variance, photons².
+    radius : int
+        Half-width of a spot's patch, px.
+    """
+    profile = np.empty((6, 2 * radius + 1))
+    for i in range(spots.shape[0]):
+        fit_fixed(photons, others, spots[i], noise, radius, profile)
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def fit_together(
+    photons: Image,
+    model: Image,
+    spots: Floats,
+    dirty: NDArray[np.bool_],
+    noise: float,
+    radius: int,
+    reach: int,
 ) -> None:
     """Fit all marked spots, each with its neighbours' light taken as known, until none moves any more.
 
@@ -268,19 +288,19 @@ def fit_all(
     photons : ndarray of shape (Y, X)
     model : ndarray of shape (Y, X)
         Expected photons of all spots; kept up to date in place.
-    spots : ndarray of shape (M, 5)
+    spots : ndarray of shape (M, 7)
         Sorted by y; fitted in place with fixed sigma.
     dirty : ndarray of shape (M,)
         Which spots to fit; neighbours of a spot that moved are fitted too. All false on return.
     noise : float
         Read-noise variance, photons².
-    radius : int
-        Half-width of a spot's patch, px.
+    radius, reach : int
+        Half-width of a spot's patch, and of the square in which its light counts, px.
     """
-    first, members = neighbours(spots, 2.0 * radius)
-    profile = np.empty((6, 2 * radius + 1))
-    fisher, score, before = np.empty((5, 5)), np.empty(5), np.empty(5)
-    for _ in range(20):
+    first, members = neighbours(spots, float(radius + reach))
+    profile, scratch = np.empty((6, 2 * radius + 1)), np.empty((6, 2 * reach + 1))
+    before = np.empty(PARAMETERS)
+    for _ in range(MOST_ROUNDS):
         if not dirty.any():
             break
         for i in range(spots.shape[0]):
@@ -288,11 +308,37 @@ def fit_all(
                 continue
             dirty[i] = False
             before[:] = spots[i]
-            add_spot(model, spots[i, 0], spots[i, 1], -spots[i, 2], spots[i, 4], radius, profile)
-            fit_spot(photons, model, spots[i], noise, radius, False, profile, fisher, score)
-            add_spot(model, spots[i, 0], spots[i, 1], spots[i, 2], spots[i, 4], radius, profile)
+            add_spot(model, spots[i, 0], spots[i, 1], -spots[i, 2], spots[i, 4], reach, scratch)
+            fit_fixed(photons, model, spots[i], noise, radius, profile)
+            add_spot(model, spots[i, 0], spots[i, 1], spots[i, 2], spots[i, 4], reach, scratch)
             moved = abs(spots[i, 0] - before[0]) + abs(spots[i, 1] - before[1])
-            if moved > 0.01 or abs(spots[i, 2] - before[2]) > 0.01 * spots[i, 2]:
+            if moved > NUDGED_PX or abs(spots[i, 2] - before[2]) > NUDGED_PART * spots[i, 2]:
                 for k in range(first[i], first[i + 1]):
                     dirty[members[k]] = True
     dirty[:] = False
+
+
+@njit(cache=True)
+def beside(spots: Floats, marked: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
+    """Tell which spots are marked or within `reach` px, in both axes, of a marked one.
+
+    Parameters
+    ----------
+    spots : ndarray of shape (M, 7)
+        Sorted by y.
+    marked : ndarray of shape (M,)
+    reach : float
+        px.
+
+    Returns
+    -------
+    ndarray of shape (M,)
+    """
+    found = marked.copy()
+    for i in range(spots.shape[0]):
+        for j in range(i + 1, spots.shape[0]):
+            if spots[j, 0] - spots[i, 0] > reach:
+                break
+            if (marked[i] or marked[j]) and abs(spots[j, 1] - spots[i, 1]) <= reach:
+                found[i] = found[j] = True
+    return found

@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 NEIGHBOUR_PX = 9.0
 LEAST_SNR, LARGEST_BLUR = 1.5, 1.5
 SKIRT_RATIO = 2.5
-RING_RATIO, RING_POINTS, RING_BREADTH = 3.2, 16, 0.7
-"""Radius of a diffraction ring, the spots that it is drawn with, and their width, in widths of the PSF."""
+RING_POINTS, RING_BREADTH = 16, 0.7
+"""The spots that a diffraction ring is drawn with, and their width, in widths of the PSF."""
 HAZE_PX = 25.0
 MEMBRANE_STEP_PX = 0.2
 MEMBRANE_UNEVENNESS, MEMBRANE_PATCH_PX = 0.25, 40.0
@@ -52,7 +52,12 @@ class SpotConditions:
     skirt : float
         Part of a spot's light that lies in a Gaussian of `SKIRT_RATIO` times its width, unlike the model PSF.
     ring : float
-        Part of a spot's light that lies in a diffraction ring of `RING_RATIO` times its width.
+        Part of a spot's light that lies in a diffraction ring.
+    ring_ratio, ring_lobes : float
+        Radius of the ring in widths of the spot, and how much brighter its three lobes are than its mean.
+    elongation, elongation_angle : float
+        How far the two halves that each spot consists of lie from its middle, in its widths, and in which
+        direction, radians from y towards x: astigmatism.
     background : float
         Photo-electrons per px.
     haze : float
@@ -81,6 +86,10 @@ class SpotConditions:
     width_spread: float = 0.0
     skirt: float = 0.0
     ring: float = 0.0
+    ring_ratio: float = 3.2
+    ring_lobes: float = 0.0
+    elongation: float = 0.0
+    elongation_angle: float = 0.0
     background: float = 6.1
     haze: float = 0.0
     membranes: int = 0
@@ -167,14 +176,25 @@ def add(image: Image, y: float, x: float, photons: float, sigma_px: float) -> No
 def _add_spot(
     light: Image, y: float, x: float, photons: float, sigma: float, conditions: SpotConditions
 ) -> None:
-    """Add a spot with its skirt and ring."""
+    """Add a spot with its skirt and ring, in two halves if it is longer than broad."""
+    away = conditions.elongation * sigma
+    dy, dx = away * math.cos(conditions.elongation_angle), away * math.sin(conditions.elongation_angle)
+    halves = ((y, x, photons),) if not away else tuple((y + k * dy, x + k * dx, photons / 2) for k in (-1, 1))
+    for half in halves:
+        _add_round(light, *half, sigma, conditions)
+
+
+def _add_round(
+    light: Image, y: float, x: float, photons: float, sigma: float, conditions: SpotConditions
+) -> None:
     add(light, y, x, (1 - conditions.skirt - conditions.ring) * photons, sigma)
     if conditions.skirt:
         add(light, y, x, conditions.skirt * photons, SKIRT_RATIO * sigma)
     if conditions.ring:
-        part, away = conditions.ring * photons / RING_POINTS, RING_RATIO * sigma
+        part, away = conditions.ring * photons / RING_POINTS, conditions.ring_ratio * sigma
         for angle in np.linspace(0, 2 * np.pi, RING_POINTS, endpoint=False):
-            add(light, y + away * np.sin(angle), x + away * np.cos(angle), part, RING_BREADTH * sigma)
+            lobe = 1 + conditions.ring_lobes * math.cos(3 * angle)
+            add(light, y + away * np.sin(angle), x + away * np.cos(angle), lobe * part, RING_BREADTH * sigma)
 
 
 def _background(rng: np.random.Generator, conditions: SpotConditions) -> tuple[Image, Floats]:

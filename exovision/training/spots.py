@@ -25,7 +25,7 @@ from exovision.sweep import prepared_detector
 from exovision.training.cells import held_out
 
 NAME = "spots"
-COLUMNS = ("y_px", "x_px", "over_ridge", "width_ratio", "width_se", "is_spot")
+COLUMNS = ("y_px", "x_px", "logit", "width_ratio", "width_se", "is_spot")
 SUFFIX = "_spots.csv"
 """Of the file of a taught frame."""
 PRIOR_SPREAD = (2.0, 1.0, 15.0, 15.0)
@@ -194,7 +194,7 @@ def train_spots(
         raise InputError(f"at least {LEAST} frames or scenes are needed, got {len(examples.names)}; add some")
     parts = [examples.chosen(unseen=False), *([] if hold_out else [examples.chosen(unseen=True)])]
     table = pd.concat([one for one in parts if len(one)] or parts, ignore_index=True)
-    seen = table[table["over_ridge"].notna()]
+    seen = table[table["logit"].notna()]
     if not len(seen):
         raise SettingsError("training needs peaks of light: teach frames that have some")
     coefficients = fit_coefficients(seen, read_model(start))
@@ -216,10 +216,10 @@ def fit_coefficients(table: pd.DataFrame, start: Sequence[float]) -> tuple[float
     Parameters
     ----------
     table : DataFrame
-        `over_ridge width_ratio width_se is_spot`.
+        `logit width_ratio width_se is_spot`.
     start : sequence of float
     """
-    names = ("over_ridge", "width_ratio", "width_se")
+    names = ("logit", "width_ratio", "width_se")
     x = features(*(table[name].to_numpy(dtype=np.float64) for name in names))
     sign = np.where(table["is_spot"], 1.0, -1.0)
     middle, spread = np.array(start), np.array(PRIOR_SPREAD)
@@ -255,8 +255,8 @@ def evaluate_spots(
     """
     table = examples.chosen(unseen=True)
     least = Settings().exosomes.min_probability if min_probability is None else min_probability
-    names = ("over_ridge", "width_ratio", "width_se")
-    seen = table["over_ridge"].notna().to_numpy(dtype=bool)
+    names = ("logit", "width_ratio", "width_se")
+    seen = table["logit"].notna().to_numpy(dtype=bool)
     is_spot = table["is_spot"].to_numpy(dtype=bool)
     chance = np.zeros(len(table))
     values = (table.loc[seen, name].to_numpy(dtype=np.float64) for name in names)

@@ -197,6 +197,6 @@ def test_reviewed_ends_teach_what_fusion_looks_like(
     assert lesson.after["probability"] > lesson.before["probability"]
     kept = school.keep(lesson)
     settings = Settings.from_mapping(school.changes(kept))
-    assert list(weights_used(settings, labels=True)) == [kept.stem]
+    assert list(weights_used(settings, labels=True)) == ["spots_embedded", kept.stem]
     school.drop("movie")
     assert school.names() == []

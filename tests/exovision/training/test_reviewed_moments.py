@@ -104,4 +104,4 @@ def test_a_network_that_the_settings_name_weighs_the_fates_and_is_recorded(resul
     said = result.events["fusion_log_likelihood_ratio"].dropna()
     assert len(said) and (said.abs() < 3).all()  # It knows nothing; the models are sure.
     assert stored.events["fusion_log_likelihood_ratio"].abs().max() > 5
-    assert list(weights_used(settings, labels=True)) == ["w"]
+    assert list(weights_used(settings, labels=True)) == ["spots_embedded", "w"]

@@ -30,8 +30,8 @@ def peaks(n, seed, coefficients=TRUE):
     """Peaks whose chance to be a spot is that of the coefficients."""
     rng = np.random.default_rng(seed)
     table = pd.DataFrame({"y_px": rng.uniform(0, 99, n), "x_px": rng.uniform(0, 99, n)})
-    table["over_ridge"], table["width_ratio"], table["width_se"] = rng.uniform(-2, 5, n), 1.0, 0.05
-    evidence = (table[name].to_numpy() for name in ("over_ridge", "width_ratio", "width_se"))
+    table["logit"], table["width_ratio"], table["width_se"] = rng.uniform(-2, 5, n), 1.0, 0.05
+    evidence = (table[name].to_numpy() for name in ("logit", "width_ratio", "width_se"))
     return table.assign(is_spot=rng.random(n) < probability(*evidence, coefficients=coefficients))
 
 
@@ -86,7 +86,7 @@ def test_peaks_are_spots_where_a_known_one_is_near_and_missed_ones_are_kept():
     evidence[["y_px", "x_px"]] = [[10, 10], [30, 30], [50, 50]]
     table = examples_of(evidence, np.array([[11.0, 10.0], [80.0, 80.0]]), ignored_px=np.array([[50.0, 51.0]]))
     assert table["y_px"].tolist() == [10, 30, 80] and table["is_spot"].tolist() == [True, False, True]
-    assert table["over_ridge"].isna().tolist() == [False, False, True]
+    assert table["logit"].isna().tolist() == [False, False, True]
     assert len(examples_of(evidence.iloc[:0], np.zeros((0, 2)))) == 0
 
 
