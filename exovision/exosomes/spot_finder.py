@@ -45,8 +45,8 @@ HIDDEN_ROUNDS, HIDDEN_SHARE, HIDDEN_RISE = 2, 0.85, 2.5
 and how far they must rise above a ridge there, standard deviations of the filtered noise."""
 
 MODEL_ERROR, HALO_ERRORS = 0.15, 2.0
-"""Part of a spot's own light that a real PSF may distribute otherwise than a Gaussian, and how much more of it
-that is for the brightest part of a halo that was measured."""
+"""Part of a spot's own light that a real PSF may distribute otherwise than a Gaussian, and how much more it
+is per brightness of a halo that was measured."""
 
 SAME_SPOT_SIGMAS = 0.8
 """Two fits closer than this are one spot."""
@@ -92,7 +92,7 @@ class Found:
     @property
     def together(self) -> bool:
         """Whether the spots were fitted with their neighbours."""
-        return self.looks.shape[1] == 2
+        return bool(self.looks.shape[1] == 2)
 
     @classmethod
     def none(cls, *, together: bool) -> Found:
@@ -186,7 +186,8 @@ class SpotFinder:
             likely = self.judge(alone)
             light = alone.spots[:, TOTAL] / alone.evidence[:, TOTAL_SE]
             promise = np.column_stack([alone.spots[:, [Y, X]], light, likely])
-            spots = spots[(likely >= LEAST_PROMISE) | _among(spots[:, [PEAK_Y, PEAK_X]], wanted)]
+            near = _are_near(spots[:, [Y, X]], wanted, WANDER_SIGMAS * self.sigma_px)
+            spots = spots[(likely >= LEAST_PROMISE) | near]
         np.copyto(self._around, self._filter.surroundings)
         return self._together(_by_y(spots), promise) if len(spots) else Found.none(together=True)
 
@@ -305,10 +306,10 @@ def _apart(peaks: NDArray[np.int64], known: Floats, sigma_px: float) -> NDArray[
     return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
 
 
-def _among(places: Floats, wanted: Floats) -> NDArray[np.bool_]:
-    """Tell which places are wanted ones."""
-    same = (places[:, None] == wanted[None]).all(axis=2)
-    return np.asarray(same.any(axis=1), dtype=np.bool_)
+def _are_near(places: Floats, wanted: Floats, reach: float) -> NDArray[np.bool_]:
+    """Tell which places are within `reach` of a wanted one."""
+    gaps = np.hypot(*(places[:, None] - wanted[None]).transpose(2, 0, 1))
+    return np.asarray((gaps <= reach).any(axis=1), dtype=np.bool_)
 
 
 def _by_y(spots: Floats) -> Floats:

@@ -18,8 +18,8 @@ these make up the height of a side."""
 
 LEAST_RIDGE, LEAST_SHARE, DEEPEST = 3.0, 0.35, 2.0
 """All looks along a ridge are higher than so many standard deviations of the filtered noise, and than this
-share of the height of the place itself, which is at most so much lower than they are: else it is the gap between
-bright spots."""
+share of the height of the place itself; which is at most so much lower than the ridge, or it is the gap
+between bright spots."""
 
 MARGIN_SIGMAS, FLOOR_SIGMAS = 1.5, 4.0
 """How far the light of a ridge reaches beyond where it is sure, and within what distance it falls to the

@@ -27,7 +27,12 @@ def test_every_weights_file_is_in_the_manifest_with_its_facts_and_a_card():
 
 def test_checked_weights_have_a_path(copied):
     assert weights("cells_embedded") == copied / "cells_embedded.safetensors"
-    assert verify() == {"cells_embedded": "ok", "death_embedded": "ok", "events_embedded": "ok"}
+    assert verify() == {
+        "cells_embedded": "ok",
+        "death_embedded": "ok",
+        "events_embedded": "ok",
+        "spots_embedded": "ok",
+    }
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".json"])

@@ -54,6 +54,7 @@ def test_a_bare_ridge_holds_few_likely_spots():
 
 def test_coefficients_change_what_is_made_of_the_word_of_the_network():
     logit, ratio, se = np.array([1.0, 1.0]), np.array([1.0, 3.0]), np.array([0.05, 0.05])
-    assert probability(logit, ratio, se) == pytest.approx(1 / (1 + np.exp(-logit)))
+    plain = probability(logit, ratio, se, coefficients=(0.0, 1.0, 0.0, 0.0))
+    assert plain == pytest.approx(1 / (1 + np.exp(-logit)))
     wide = probability(logit, ratio, se, coefficients=(0.0, 1.0, 0.0, -40.0))
     assert wide[0] > 0.5 > 0.01 > wide[1]
