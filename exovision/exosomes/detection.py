@@ -136,7 +136,7 @@ class Detector:
             raise InputError(f"images must be ({len(frames)}, Y, X), got shape {images.shape}")
         rows = [self._frame(image, frame) for image, frame in zip(images, frames)]
         values = np.concatenate([np.empty((0, len(COLUMNS))), *rows])
-        return pd.DataFrame(values, columns=list(COLUMNS)).astype({"frame": np.int64})
+        return _table(values)
 
     def measure_at(
         self, image: NDArray[np.float32], frame: int, place_px: tuple[float, float]
@@ -169,7 +169,7 @@ class Detector:
             gaps = np.hypot(found.spots[:, Y] - place_px[0], found.spots[:, X] - place_px[1])
             if len(gaps) and gaps.min() <= SAME_PLACE_SIGMAS * self.sigma_px:
                 row = self._rows(found, frame, image.size)[[int(gaps.argmin())]]
-                return pd.DataFrame(row, columns=list(COLUMNS)).astype({"frame": np.int64})
+                return _table(row)
         at = f"({place_px[0]:.1f}, {place_px[1]:.1f})"
         raise InputError(f"a spot of light was wanted at {at} px in frame {frame}, there is none to fit")
 
@@ -251,6 +251,12 @@ class Detector:
                 self._probability(found, area_px),
             ]
         )
+
+
+def _table(values: NDArray[np.float64]) -> pd.DataFrame:
+    """Return rows of `COLUMNS`, shape (M, C), as a table."""
+    columns = dict(zip(COLUMNS, np.ascontiguousarray(values.T)))
+    return pd.DataFrame({**columns, "frame": columns["frame"].astype(np.int64)})
 
 
 def _model(settings: ExosomeSettings) -> tuple[SpotJudge, tuple[float, ...]]:

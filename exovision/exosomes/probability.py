@@ -23,8 +23,9 @@ Floats = NDArray[np.float64]
 MODEL = "spot probability"
 
 COEFFICIENTS: tuple[float, ...] = (0.7, 1.0, -20.0, -8.0)
-"""Of the features. Chosen on frames of a simulated scene and of the benchmark's conditions, and, for the widths,
-on a picture of beads: the network, which learned from pictures of all kinds, is too doubtful of ordinary ones."""
+"""Of the features. Chosen on frames of a simulated scene and of the benchmark's conditions and, for the
+widths, on a picture of beads: the network learned from pictures of all kinds and is too doubtful of ordinary
+ones."""
 
 WIDTH_TOLERANCE = 0.18
 """Relative deviation from the PSF's width that is natural: aggregates, focus, motion blur."""

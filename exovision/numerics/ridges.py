@@ -16,7 +16,7 @@ DIRECTIONS, SIDES_SIGMAS, NEAR_SIDES = 16, (2.2, 3.2, 4.4), 2
 """Directions that are tried; where the sides of a place are looked at, widths of the PSF; and how many of
 these make up the height of a side."""
 
-LEAST_RIDGE, LEAST_SHARE, DEEPEST = 3.0, 0.35, 2.0
+LEAST_RIDGE, LEAST_SHARE, DEEPEST = 4.0, 0.6, 1.0
 """All looks along a ridge are higher than so many standard deviations of the filtered noise, and than this
 share of the height of the place itself; which is at most so much lower than the ridge, or it is the gap
 between bright spots."""

@@ -9,7 +9,7 @@ from exovision.settings import CameraSettings, ExosomeSettings
 from exovision.training.spot_network import SpotTraining, evaluate_network, gather, train_network, turn
 from exovision.training.spot_pictures import simulated_picture
 
-SMALL = SpotTraining(simulated=16, side_px=128, steps=120, batch=128, alone=(16,), together=(16,))
+SMALL = SpotTraining(simulated=20, side_px=192, steps=60)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from exovision.training.spots import (
     write_examples,
 )
 
-TRUE = (-2.0, 1.0, -40.0, -40.0)
+TRUE = (-3.0, 2.0, -40.0, -40.0)
 
 
 def peaks(n, seed, coefficients=TRUE):
