@@ -115,8 +115,8 @@ def _company(found: Found, sigma_px: float) -> Floats:
 def _context(found: Found, significance: Floats, share: float) -> tuple[float, float, float]:
     """Return what the frame holds: density, and mean and spread of the significance of probable spots."""
     if not len(found.promise):
-        number, middle, spread = len(significance), np.median(significance), np.quantile(significance, 0.9)
-        return float(np.log(number * share) / 2 + 3), float(middle), float(spread)
+        middle, high = np.quantile(significance, [0.5, 0.9])
+        return float(np.log(len(significance) * share) / 2 + 3), float(middle), float(high)
     light, chance = found.promise[:, 2:].T
     level, weight = np.log(np.clip(light, 0.1, MOST_SIGNIFICANCE)) - 2, chance + 1e-6
     mean = float(np.average(level, weights=weight))
