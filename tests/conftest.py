@@ -51,7 +51,7 @@ def burst(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cells = scene.cells.model_copy(update={"count": 2})
     exosomes = scene.exosomes.model_copy(update={"dwell_long_s": 3.0, "dockings_per_cell_hour": 6000.0})
     changed = scene.model_copy(update={"imaging": imaging, "cells": cells, "exosomes": exosomes})
-    write(simulate(changed, seed=11), folder)
+    write(simulate(changed, seed=12), folder)
     movie = exovision.read(folder / "movie.ome.tif")
     labels = open_labels(folder / "truth" / "cell_labels.ome.tif", movie)
     settings = exovision.Settings.from_mapping({"events": {"docked_min_s": 1.0, "chemistry": "lipid_dye"}})
