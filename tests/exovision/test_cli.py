@@ -47,9 +47,10 @@ def test_a_run_leaves_every_file_and_a_second_run_skips_it(
 def test_the_record_names_the_weights_with_their_hash(out: Path) -> None:
     import exovision_models
 
-    weights = exovision_models.weights("cells_embedded").read_bytes()
+    names = ("cells_embedded", "spots_embedded")
+    hashes = {name: hashlib.sha256(exovision_models.weights(name).read_bytes()).hexdigest() for name in names}
     record = json.loads((out / "movie/run.json").read_text(encoding="utf-8"))
-    assert record["weights"] == {"cells_embedded": hashlib.sha256(weights).hexdigest()}
+    assert record["weights"] == hashes
 
 
 def test_the_tables_have_the_columns_of_the_contract(out: Path) -> None:
