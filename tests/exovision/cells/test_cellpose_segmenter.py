@@ -117,7 +117,7 @@ def test_an_analysis_uses_it_and_records_the_models_hash(weights, tmp_path):
     assert result.cells.groupby("frame").size().min() >= 10
     assert any("41 px" in warning for warning in result.summary["warnings"])
     recorded = weights_used(settings)
-    assert list(recorded) == ["mine"] and len(recorded["mine"]) == 64
+    assert list(recorded) == ["mine", "spots_embedded"] and len(recorded["mine"]) == 64
     Path(weights).write_bytes(Path(weights).read_bytes() + b"\0")
     assert weights_used(settings) != recorded
     assert list(weights_used(settings, labels=True)) == ["spots_embedded"]
