@@ -136,15 +136,17 @@ def tell_story(
 
 
 def _returns(docking: Docking, path: Ints, settings: EventSettings) -> bool:
-    """Tell whether an exosome was deep below the band, and not outside since, when it came to stay."""
+    """Tell whether an exosome was first seen deep below the band, and only there, before it came to stay.
+
+    One that went in and out, or lies below an outline that wavers, is not told from one that docks.
+    """
     start = docking.start
-    outside = np.flatnonzero(path[:start] == OUTSIDE)
-    since = slice(int(outside[-1]) + 1 if len(outside) else 0, start)
-    below = path[since] == BELOW
-    if below.sum() < max(settings.inside_min_frames, RETURNING_MIN_SPOTS):
+    others = np.flatnonzero(np.isin(path[:start], (OUTSIDE, SLOW)))
+    since = slice(int(others[-1]) + 1 if len(others) else 0, start)
+    depth = -docking.track.distance_um[since][path[since] == BELOW]
+    if len(depth) < max(settings.inside_min_frames, RETURNING_MIN_SPOTS):
         return False
-    depth = -docking.track.distance_um[since][below]
-    return bool(np.nanquantile(depth, 0.75) > settings.inside_min_depth_um)
+    return bool(np.nanmedian(depth[: RETURNING_MIN_SPOTS // 2]) > settings.inside_min_depth_um)
 
 
 def _from_band_on(stay: Docking, settings: EventSettings) -> Docking:

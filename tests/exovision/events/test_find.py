@@ -140,8 +140,13 @@ def test_one_that_comes_back_from_deep_inside_is_recycled_and_no_docking(world, 
 
 @pytest.mark.parametrize(
     "depths_um",
-    [np.linspace(3, 0, 30), np.linspace(-0.6, 0, 30), np.r_[np.full(20, -3.0), np.linspace(3, 0, 20)]],
-    ids=["from outside", "from just below", "from inside, but outside since"],
+    [
+        np.linspace(3, 0, 30),
+        np.linspace(-0.6, 0, 30),
+        np.r_[np.full(20, -3.0), np.linspace(3, 0, 20)],
+        np.r_[np.linspace(-0.7, -2.5, 15), np.linspace(-2.5, 0, 15)],
+    ],
+    ids=["from outside", "from just below", "from inside, but outside since", "first seen just below"],
 )
 def test_one_that_was_not_deep_inside_just_before_docks(world, depths_um):
     w = world(1, seen=1.0)
