@@ -76,5 +76,7 @@ def test_a_stop_ends_all_processes_and_lists_what_was_saved(jobs: list[Job], tmp
         run_batch(jobs, tmp_path, device="cpu", workers=2, watch=lambda name: stop if name == "c" else silent)
     assert not multiprocessing.active_children()
     done = list(pd.read_csv(tmp_path / "movies.csv")["movie"])
-    assert done == ["a", "b"]
+    # The third may have been saved as well before its process was stopped.
+    assert done == sorted(record.parent.name for record in tmp_path.glob("*/run.json"))
+    assert {"a", "b"} <= set(done)
     assert run_batch(jobs, tmp_path, device="cpu", workers=2).skipped == done
