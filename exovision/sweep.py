@@ -129,7 +129,10 @@ class Sweep:
             self.warnings.append("no exosome channel: cells only")
             return None
         detector = Detector(
-            self.settings.exosomes, self.settings.camera, pixel_size_um=self.movie.pixel_size_um
+            self.settings.exosomes,
+            self.settings.camera,
+            pixel_size_um=self.movie.pixel_size_um,
+            device=self.device,
         )
         first = [
             image for _, image in self._images("exosome", range(self.movie.n_frames), PREPARATION_FRAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,11 +52,15 @@ class Detector:
         Known gain, offset and read noise.
     pixel_size_um : float
         µm.
+    device : str
+        Of the network that judges spots: "auto", "cpu", "cuda", "cuda:N" or "mps".
 
     Raises
     ------
     InputError
         If the weights are missing or damaged.
+    SettingsError
+        If the device does not exist.
 
     Attributes
     ----------
@@ -67,7 +72,14 @@ class Detector:
         What had to be assumed, one line each, for the report.
     """
 
-    def __init__(self, settings: ExosomeSettings, camera: CameraSettings, *, pixel_size_um: float) -> None:
+    def __init__(
+        self,
+        settings: ExosomeSettings,
+        camera: CameraSettings,
+        *,
+        pixel_size_um: float,
+        device: str = "cpu",
+    ) -> None:
         self.settings = settings
         self.camera_settings = camera
         self.pixel_size_um = pixel_size_um
@@ -75,8 +87,11 @@ class Detector:
         self.sigma_px = math.nan
         self.notes: tuple[str, ...] = ()
         self._halo = NO_HALO
-        self._judge, self._coefficients = _model(settings)
+        self._judge, self._coefficients = _model(settings, device, self._note)
         self._finder: SpotFinder | None = None
+
+    def _note(self, note: str) -> None:
+        self.notes += (note,)
 
     def prepare(self, images: NDArray[np.float32]) -> None:
         """Estimate the camera and the width of the PSF; call it once, before `detect`.
@@ -259,9 +274,12 @@ def _table(values: NDArray[np.float64]) -> pd.DataFrame:
     return pd.DataFrame({**columns, "frame": columns["frame"].astype(np.int64)})
 
 
-def _model(settings: ExosomeSettings) -> tuple[SpotJudge, tuple[float, ...]]:
+def _model(
+    settings: ExosomeSettings, device: str, note: Callable[[str], None]
+) -> tuple[SpotJudge, tuple[float, ...]]:
     """Return the network and the coefficients that weigh its word: the user's own or those shipped."""
     own = None if settings.weights is None else Path(settings.weights)
     is_network = own is not None and own.suffix == NETWORK_SUFFIX
     path = own if own is not None and is_network else shipped_file(ExosomeSettings)
-    return SpotJudge(path, inputs=(inputs(1), inputs(2))), read_model(None if is_network else own)
+    judge = SpotJudge(path, inputs=(inputs(1), inputs(2)), device=device, note=note)
+    return judge, read_model(None if is_network else own)
