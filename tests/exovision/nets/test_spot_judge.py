@@ -35,9 +35,11 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
 
 def test_the_network_runs_where_it_is_told(monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        "exovision.nets.spot_judge.resolve_device",
-        lambda name: asked.append(name) or device.torch.device("cpu"),
-    )
+
+    def resolve(name):
+        asked.append(name)
+        return torch.device("cpu")
+
+    monkeypatch.setattr("exovision.nets.spot_judge.resolve_device", resolve)
     SpotJudge(WEIGHTS, inputs=INPUTS, device="cuda:1")
     assert set(asked) == {"cuda:1"}
