@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from exovision.cli_models import models_app
 from exovision.cli_samples import samples_app
 from exovision.cli_train import train_app
 from exovision.console import Device, Out, Seed, emit, say
-from exovision.errors import Cancelled, ExovisionError, InputError, SettingsError
+from exovision.errors import Cancelled, ExovisionError, SettingsError
 from exovision.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ app = typer.Typer(
     help="Find, follow and place exosomes on living target cells.",
 )
 settings_app = typer.Typer(help="Write the default settings or their schema.")
-models_app = typer.Typer(help="Network weights: those that come with exovision, and Cellpose's.")
 app.add_typer(settings_app, name="settings")
 app.add_typer(samples_app, name="samples")
 app.add_typer(models_app, name="models")
@@ -325,48 +325,6 @@ def settings_schema(out: Annotated[Path | None, typer.Option(help="File; default
     from exovision.settings import Settings
 
     return emit(json.dumps(Settings.model_json_schema(), indent=2) + "\n", out)
-
-
-@models_app.command("list")
-def models_list() -> int:
-    """List the weights that come with exovision and the Cellpose models that are here or can be fetched."""
-    import exovision_models
-
-    from exovision.nets.cellpose_files import KNOWN, models_folder, present
-
-    for name in exovision_models.names():
-        typer.echo(f"{name}  {exovision_models.weights(name).stat().st_size / 1e6:.1f} MB")
-    here = present()
-    for name, model in KNOWN.items():
-        where = f"in {models_folder()}" if name in here else f"not here; exovision models fetch {name}"
-        typer.echo(f"{name}  {model.megabytes} MB  Cellpose, {where}")
-    return 0
-
-
-@models_app.command("fetch")
-def models_fetch(
-    name: Annotated[str, typer.Argument(help="A Cellpose model; see `models list`.")],
-) -> int:
-    """Download a Cellpose model into Cellpose's folder; an analysis never does so by itself."""
-    from exovision.nets.cellpose_files import fetch
-
-    with progress_bars() as bars:
-        typer.echo(fetch(name, say=say, progress=bars(name)))
-    return 0
-
-
-@models_app.command("verify")
-def models_verify() -> int:
-    """Compare every weights file with its recorded SHA-256."""
-    import exovision_models
-
-    try:
-        for name in exovision_models.names():
-            exovision_models.weights(name)
-            typer.echo(f"{name}  intact")
-    except exovision_models.WeightsError as error:
-        raise InputError(str(error)) from error
-    return 0
 
 
 def _options(
