@@ -33,6 +33,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from exosome_peers import detectors, linkers
+from exosome_tables import markdown, write
 
 from exovision.exosomes.detection import Detector
 from exovision.exosomes.linking import link
@@ -68,11 +69,11 @@ def main() -> None:
     for part in options.parts:
         started = time.perf_counter()
         found[part] = PARTS[part](options)
-        print(f"\n## {part} ({time.perf_counter() - started:.0f} s)\n{_markdown(found[part])}", flush=True)
+        print(f"\n## {part} ({time.perf_counter() - started:.0f} s)\n{markdown(found[part])}", flush=True)
     for name in detectors()[1] + linkers()[1]:
         print(f"not installed, left out: {name}")
     if options.out:
-        _write(found, options.out)
+        write(found, options.out)
 
 
 # ---------------------------------------------------------------------------------------------- detection
@@ -361,38 +362,6 @@ def _memory(density: int, frames: int) -> dict[str, Any]:
 def _resident_gb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**30
-
-
-# ---------------------------------------------------------------------------------------------- output
-
-
-def _markdown(rows: list[dict[str, Any]]) -> str:
-    table = pd.DataFrame(rows)
-    names = list(table.columns)
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    lines += [
-        "| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in table.to_dict("records")
-    ]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        if not np.isfinite(value):
-            return ""
-        return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
-    return str(value)
-
-
-def _write(found: dict[str, Any], out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "exosomes.json").write_text(json.dumps(found, indent=1, default=float))
-    (out / "exosomes.md").write_text(
-        "\n\n".join(f"## {part}\n{_markdown(rows)}" for part, rows in found.items())
-    )
-    from exosome_figure import draw
-
-    draw(found, out / "exosomes.png")
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
