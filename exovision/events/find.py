@@ -125,7 +125,7 @@ def find_events(
     )
     tables = EventTables(
         spots=filled,
-        exosomes=fill_exosomes(exosomes, stories),
+        exosomes=fill_exosomes(exosomes, stories, visits=visits),
         events=events,
         cells=fill_cells(cells, dockings, events, evidence.told),
         fates=fill_fates(fates, dockings, events, evidence.told),

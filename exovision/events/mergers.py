@@ -113,14 +113,12 @@ class Mergers:
             self._light(other, last - BEFORE_SPOTS, last),
             self._light(heir, last, last + AFTER_SPOTS),
         ]
-        if any(light is None for light in lights):
+        told = [light for light in lights if light is not None]
+        if len(told) < len(lights):
             return None
         at = max(int(np.searchsorted(heir.times_s, contact_s, side="right")) - 1, 0)
         return Merger(
-            probability=_probability(
-                *(light for light in lights if light is not None),
-                overlap=self._overlap(heir, last, together_s),
-            ),
+            probability=_probability(*told, overlap=self._overlap(heir, last, together_s)),
             partner=other.exosome_id,
             heir=heir.exosome_id,
             frame=int(heir.frames[at]),

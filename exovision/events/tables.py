@@ -223,7 +223,9 @@ def _return_row(stay: Docking, probabilities: Floats, identifiable: bool) -> dic
     }
 
 
-def fill_exosomes(exosomes: pd.DataFrame, stories: Sequence[Story]) -> pd.DataFrame:
+def fill_exosomes(
+    exosomes: pd.DataFrame, stories: Sequence[Story], *, visits: Sequence[Docking] = ()
+) -> pd.DataFrame:
     """Return the exosomes with what they did at membranes.
 
     Parameters
@@ -231,6 +233,8 @@ def fill_exosomes(exosomes: pd.DataFrame, stories: Sequence[Story]) -> pd.DataFr
     exosomes : DataFrame
         `exosome_id` and whatever is known of the track; diffusion on the stage.
     stories : sequence of Story
+    visits : sequence of Docking
+        Stays in the band that are no dockings.
 
     Returns
     -------
@@ -246,13 +250,13 @@ def fill_exosomes(exosomes: pd.DataFrame, stories: Sequence[Story]) -> pd.DataFr
     for name in FACTS:
         known = aligned[name].reset_index(drop=True)
         table[name] = known if name in ALWAYS else known.combine_first(table[name])
-    merged = {
-        verdict.heir: verdict.posterior.fates["aggregated"]
-        for story in stories
-        for docking in story.dockings
-        for verdict in docking.verdicts
-        if verdict.heir is not None
-    }
+    merged: dict[int, float] = {}
+    for stay in (*(docking for story in stories for docking in story.dockings), *visits):
+        for verdict in stay.verdicts:
+            if verdict.heir is not None:
+                merged[verdict.heir] = max(
+                    merged.get(verdict.heir, 0.0), verdict.posterior.fates["aggregated"]
+                )
     table["aggregate_probability"] = table["exosome_id"].map(merged)
     return schema.conform(table, schema.EXOSOMES)
 
