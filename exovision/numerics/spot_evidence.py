@@ -179,6 +179,15 @@ def factor(matrix: Floats, vector: Floats) -> bool:
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
+def _substitute_back(factor: Floats, vector: Floats, size: int) -> None:
+    """Turn the first entries of L⁻¹v into the solution x of LLᵀx = v of that block, in place."""
+    for i in range(size - 1, -1, -1):
+        for k in range(i + 1, size):
+            vector[i] -= factor[k, i] * vector[k]
+        vector[i] /= factor[i, i]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _errors(factor: Floats, inverse: Floats, evidence: Floats) -> None:
     """Write the standard errors of y, x, photons and background: the diagonal of (LLᵀ)⁻¹ of that block."""
     for j in range(4):
@@ -196,10 +205,7 @@ def _errors(factor: Floats, inverse: Floats, evidence: Floats) -> None:
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _last_step(spot: Floats, factor: Floats, step: Floats) -> None:
     """Take the scoring step of y, x, photons and background that remains, if it is a small one."""
-    for i in range(3, -1, -1):
-        for k in range(i + 1, 4):
-            step[i] -= factor[k, i] * step[k]
-        step[i] /= factor[i, i]
+    _substitute_back(factor, step, 4)
     light = spot[2] + step[2]
     if abs(step[0]) + abs(step[1]) < LARGEST_STEP * spot[4] and light > 0.2 * spot[2]:
         spot[0], spot[1], spot[2] = spot[0] + step[0], spot[1] + step[1], light
@@ -282,10 +288,7 @@ def fit_width(
         if not factor(fisher, score):
             return
         narrower, change = 1.0 / (fisher[4, 4] * free[4]), score[4] / (fisher[4, 4] * free[4])
-        for i in range(4, -1, -1):
-            for k in range(i + 1, 5):
-                score[i] -= fisher[k, i] * score[k]
-            score[i] /= fisher[i, i]
+        _substitute_back(fisher, score, 5)
         free[4] *= math.exp(min(max(change, -0.25), 0.25))
         free[4] = min(max(free[4], 0.5 * before), 1.5 * radius)
         for p in range(2):

@@ -1,5 +1,7 @@
 import numpy as np
 
+from exovision.exosomes.camera import Camera
+from exovision.exosomes.spot_finder import SpotFinder
 from exovision.numerics.peaks import MatchedFilter, stabilise
 from exovision.numerics.psf import render
 from exovision.numerics.ridges import over_ridge, ridge_light
@@ -34,6 +36,17 @@ def test_a_spot_rises_above_the_ridge_that_it_lies_on_and_the_ridge_does_not():
     spotted, _ = filtered(membrane(40) + SPOT)
     assert bare[50, 50] > 10 and over_ridge(bare, PLACE, 1.5)[0, 0] < 4
     assert over_ridge(spotted, PLACE, 1.5)[0, 0] > 6
+
+
+def test_spots_in_a_row_along_a_ridge_do_not_excuse_each_other():
+    def rises(expected):
+        finder = SpotFinder(Camera(0.0, 1.0, 1.6, True), sigma_px=1.5, threshold=5.0, shape=expected.shape)
+        spots = finder.find(np.random.default_rng(0).poisson(expected).astype(np.float32)).spots
+        return over_ridge(filtered(expected)[0], np.ascontiguousarray(spots[:, :2]), 1.5)[:, 0]
+
+    lone = render((100, 100), np.array([50.0]), np.array([50.0]), np.array([2100.0]), 1.5) + 10
+    assert rises(lone).max() > 10
+    assert np.median(rises(membrane(40) + 4)) < 3
 
 
 def test_a_lone_spot_loses_nothing_and_is_no_ridge():
