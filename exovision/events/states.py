@@ -136,13 +136,13 @@ def tell_story(
 
 
 def _returns(docking: Docking, path: Ints, settings: EventSettings) -> bool:
-    """Tell whether an exosome was first seen deep below the band, and only there, before it came to stay.
+    """Tell whether an exosome was first seen deep below the band, and not outside before it came to stay.
 
     One that went in and out, or lies below an outline that wavers, is not told from one that docks.
     """
     start = docking.start
-    others = np.flatnonzero(np.isin(path[:start], (OUTSIDE, SLOW)))
-    since = slice(int(others[-1]) + 1 if len(others) else 0, start)
+    outside = np.flatnonzero(path[:start] == OUTSIDE)
+    since = slice(int(outside[-1]) + 1 if len(outside) else 0, start)
     depth = -docking.track.distance_um[since][path[since] == BELOW]
     if len(depth) < max(settings.inside_min_frames, RETURNING_MIN_SPOTS):
         return False

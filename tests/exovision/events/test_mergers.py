@@ -3,8 +3,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from exovision.events.judge import Judge
 from exovision.events.mergers import Mergers
 from exovision.events.motion import Track
+from exovision.settings import EventSettings
 
 SIGMA_UM = 0.13
 FADING = 0.995 ** np.arange(200)
@@ -98,3 +100,27 @@ def test_a_new_track_may_be_what_both_became():
     assert (merger.partner, merger.heir) == (2, 3) and merger.probability > 0.9
     dim = track(3, np.arange(98, 200), 0.1, STAYS)
     assert found(docking, own, other, dim).probability < 0.5
+
+
+def judged(outcome):
+    """The verdicts on two dockings whose exosomes end as one new track."""
+    frames = np.arange(101)
+    one = track(1, frames, np.interp(frames, [0, 50, 100], [1.2, 1.2, 0.3]), LOST)
+    two = track(2, np.arange(103), 0.0, STAYS)
+    both = track(3, np.arange(98, 200), 0.1, STAYS + LOST)
+    dockings = [
+        SimpleNamespace(track=own, stop=len(own), end_told=False, outcome=outcome) for own in (one, two)
+    ]
+    microscope = SimpleNamespace(sigma_px=SIGMA_UM / 0.1, pixel_size_um=0.1)
+    judge = SimpleNamespace(microscope=microscope, fading=FADING, settings=EventSettings())
+    return Judge._with_mergers(judge, dockings, [], [one, two, both])
+
+
+def test_two_that_merge_into_a_new_track_are_one_merger():
+    verdicts = judged("loss_unresolved")
+    assert [(verdict.docking, verdict.fate, verdict.heir) for verdict in verdicts] == [(0, "aggregated", 3)]
+
+
+@pytest.mark.parametrize("outcome", ["detached", "movie_end"])
+def test_one_that_was_seen_to_leave_or_to_stay_has_not_merged(outcome):
+    assert judged(outcome) == []

@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from exovision import schema
+from exovision.events.tables import fill_exosomes
 
 ENDS = [f"p_{name}" for name in ("detached", "bleached", "left_focus", "hemifused", "fused", "kiss_and_run")]
 ENDS += ["p_taken_up", "p_aggregated", "p_unresolved"]
@@ -108,3 +111,13 @@ def test_what_this_version_does_not_measure_is_null_not_zero(tables):
     assert tables.events["fusion_log_likelihood_ratio"].isna().all()
     assert tables.cells["fusions_so_far"].isna().all() and tables.fates["uptakes"].isna().all()
     assert not np.isin([0, -1], tables.events["cell_id"].dropna().unique()).any()
+
+
+def test_what_another_merged_with_is_an_aggregate_also_at_the_end_of_a_visit():
+    def met(heir, probability):
+        verdict = SimpleNamespace(heir=heir, posterior=SimpleNamespace(fates={"aggregated": probability}))
+        return SimpleNamespace(verdicts=(verdict,))
+
+    exosomes = pd.DataFrame({"exosome_id": [1, 2, 3]})
+    table = fill_exosomes(exosomes, [], visits=[met(2, 0.9), met(2, 0.8), met(None, 0.7)])
+    assert table["aggregate_probability"].fillna(-1).to_list() == [-1, 0.9, -1]
